@@ -1,0 +1,400 @@
+"""The facts: every event that can be stored, its type name and its data.
+
+The classes are stored and published alike: the bytes that `encode` gives are what is hashed, kept in
+PostgreSQL, sent on NATS and answered by `/api/events`. A fact only grows: new fields have defaults;
+anything else is a new version and a lifting in the store's codec. One golden sample each lies in
+`samples/`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from perdure_contract.specs import BlobRef, FailureReason, RunRequest
+
+MAX_EVENT_BYTES = 65536
+Json = Any
+"""A JSON value that a program gave as its result; opaque to Perdure."""
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """Something that happened. `event` is `<kind>.<name>`; the stored type adds prefix and version."""
+
+    event: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why an attempt or a run failed, in one word and in a sentence."""
+
+    reason: FailureReason
+    message: str
+    exit_code: int | None = None
+    signal: str | None = None
+    """Name of the signal that ended the program, like `SIGSEGV`."""
+
+
+class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a program says it is."""
+
+    done: float | None = None
+    total: float | None = None
+    unit: Annotated[str, Meta(max_length=32)] | None = None
+    message: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What an attempt left behind and used up."""
+
+    lines: int = 0
+    bytes: int = 0
+    log_sha256: str | None = None
+    """SHA-256 over the kept log text, lines joined with newlines."""
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+class RunRequested(RunRequest, Fact, frozen=True, kw_only=True):
+    """A run was requested; the request is whole and resolved, its fields stand beside `run`."""
+
+    event: ClassVar[str] = "run.requested"
+    run: str
+
+
+class RunQueued(Fact):
+    """A run that waited for something other than the clock may start."""
+
+    event: ClassVar[str] = "run.queued"
+    run: str
+    why: Literal["dependencies-met", "released", "attempt-released", "retry-now"]
+
+
+class AttemptStarted(Fact):
+    """An executor was granted the next attempt. The version of this event is the attempt's fence."""
+
+    event: ClassVar[str] = "run.attempt-started"
+    run: str
+    attempt: int
+    executor: str
+    from_checkpoint: int | None = None
+
+
+class RunProgressed(Fact):
+    """A milestone: the phase changed, or 10 % and 10 s have passed since the last."""
+
+    event: ClassVar[str] = "run.progressed"
+    run: str
+    attempt: int
+    progress: Progress
+
+
+class RunCheckpointed(Fact):
+    """Progress inside a run was marked durably; a later attempt can go on from here."""
+
+    event: ClassVar[str] = "run.checkpointed"
+    run: str
+    attempt: int
+    number: int
+    cursor: Json = None
+    state: Json = None
+
+
+class AttemptFailed(Usage, Fact, frozen=True, kw_only=True):
+    """An attempt ended without success."""
+
+    event: ClassVar[str] = "run.attempt-failed"
+    run: str
+    attempt: int
+    failure: Failure
+    progress: Progress | None = None
+    metrics: dict[str, float] = {}
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a loss was concluded from."""
+
+    rule: Literal["lease-ended", "executor-returned-without-it", "executor-forgot-it"]
+    executor: str
+    last_seen_at: str | None = None
+    silent_seconds: float | None = None
+    allowed_seconds: float | None = None
+
+
+class AttemptLost(Fact):
+    """The executor of an attempt is gone, or came back without it."""
+
+    event: ClassVar[str] = "run.attempt-lost"
+    run: str
+    attempt: int
+    evidence: Evidence
+
+
+class AttemptReleased(Fact):
+    """An executor gave an attempt back at its clean stop; it does not count as a try."""
+
+    event: ClassVar[str] = "run.attempt-released"
+    run: str
+    attempt: int
+    checkpoint: int | None = None
+
+
+class RetryScheduled(Fact):
+    """A failed or lost attempt will be followed by another one."""
+
+    event: ClassVar[str] = "run.retry-scheduled"
+    run: str
+    next_attempt_at: str
+    wait_seconds: float
+
+
+class CancelRequested(Fact):
+    """Someone asked for the end of a run that has an open attempt."""
+
+    event: ClassVar[str] = "run.cancel-requested"
+    run: str
+    reason: str | None = None
+    force: bool = False
+
+
+class RunHeld(Fact):
+    """A run was set aside by hand."""
+
+    event: ClassVar[str] = "run.held"
+    run: str
+    reason: str | None = None
+
+
+class RunReleased(Fact):
+    """A held run was let go on."""
+
+    event: ClassVar[str] = "run.released"
+    run: str
+    reason: str | None = None
+
+
+class RunReprioritised(Fact):
+    """A run got another priority."""
+
+    event: ClassVar[str] = "run.reprioritised"
+    run: str
+    priority: int
+    reason: str | None = None
+
+
+class RunResumed(Fact):
+    """A final run goes on from a checkpoint; its retry budget starts anew."""
+
+    event: ClassVar[str] = "run.resumed"
+    run: str
+    checkpoint: int
+    reason: str | None = None
+
+
+class RunRestarted(Fact):
+    """A run starts again, from its beginning or from a checkpoint; its retry budget starts anew."""
+
+    event: ClassVar[str] = "run.restarted"
+    run: str
+    from_checkpoint: int | None = None
+    reason: str | None = None
+    fenced_attempt: int | None = None
+    """The attempt that was open and may change nothing any more."""
+
+
+class ReportRefused(Fact):
+    """An executor reported on an attempt that is not open any more."""
+
+    event: ClassVar[str] = "run.report-refused"
+    run: str
+    attempt: int
+    kind: str
+    why: str
+
+
+class RunCompleted(Usage, Fact, frozen=True, kw_only=True):
+    """A run reached its goal."""
+
+    event: ClassVar[str] = "run.completed"
+    run: str
+    attempt: int
+    progress: Progress | None = None
+    metrics: dict[str, float] = {}
+    result: Json = None
+    result_blob: BlobRef | None = None
+
+
+class RunCancelled(Usage, Fact, frozen=True, kw_only=True):
+    """A run was ended on request; `attempt` is 0 when none was open."""
+
+    event: ClassVar[str] = "run.cancelled"
+    run: str
+    attempt: int = 0
+    reason: str | None = None
+    progress: Progress | None = None
+    metrics: dict[str, float] = {}
+    result: Json = None
+    result_blob: BlobRef | None = None
+    forced: bool = False
+    """The executor did not answer in time, so the attempt was fenced instead of ended."""
+
+
+class RunFailed(Fact):
+    """A run failed and will not be tried again by itself."""
+
+    event: ClassVar[str] = "run.failed"
+    run: str
+    failure: Failure
+
+
+class RunDeleted(Fact):
+    """Input, output and result of a run were removed; the facts stay."""
+
+    event: ClassVar[str] = "run.deleted"
+    run: str
+    removed: tuple[str, ...]
+    reason: str | None = None
+
+
+RunFact = (
+    RunRequested
+    | RunQueued
+    | AttemptStarted
+    | RunProgressed
+    | RunCheckpointed
+    | AttemptFailed
+    | AttemptLost
+    | AttemptReleased
+    | RetryScheduled
+    | CancelRequested
+    | RunHeld
+    | RunReleased
+    | RunReprioritised
+    | RunResumed
+    | RunRestarted
+    | ReportRefused
+    | RunCompleted
+    | RunCancelled
+    | RunFailed
+    | RunDeleted
+)
+
+# --- queue ----------------------------------------------------------------------------------------
+
+
+class QueueConfigured(Fact):
+    """A queue got its limits; none means without limit."""
+
+    event: ClassVar[str] = "queue.configured"
+    queue: str
+    concurrency: int | None = None
+    rate_per_minute: int | None = None
+
+
+class QueuePaused(Fact):
+    """Nothing starts from this queue until it is resumed."""
+
+    event: ClassVar[str] = "queue.paused"
+    queue: str
+    reason: str | None = None
+
+
+class QueueResumed(Fact):
+    """A paused queue goes on."""
+
+    event: ClassVar[str] = "queue.resumed"
+    queue: str
+    reason: str | None = None
+
+
+QueueFact = QueueConfigured | QueuePaused | QueueResumed
+
+# --- executor -------------------------------------------------------------------------------------
+
+
+class ExecutorJoined(Fact):
+    """An executor opened a session."""
+
+    event: ClassVar[str] = "executor.joined"
+    executor: str
+    session: str
+    slots: int
+    labels: dict[str, str] = {}
+    queues: tuple[str, ...] = ()
+    """The queues it serves; none means all."""
+    program: str = ""
+    """Version of the executor's program."""
+
+
+class ExecutorLost(Fact):
+    """The lease of an executor's session ended without a word from it."""
+
+    event: ClassVar[str] = "executor.lost"
+    executor: str
+    session: str
+    last_seen_at: str
+    silent_seconds: float
+
+
+class ExecutorDraining(Fact):
+    """An executor takes no new attempts."""
+
+    event: ClassVar[str] = "executor.draining"
+    executor: str
+    reason: str | None = None
+
+
+class ExecutorLeft(Fact):
+    """An executor ended its session by itself."""
+
+    event: ClassVar[str] = "executor.left"
+    executor: str
+    session: str
+
+
+ExecutorFact = ExecutorJoined | ExecutorLost | ExecutorDraining | ExecutorLeft
+
+# --- token ----------------------------------------------------------------------------------------
+
+
+class TokenIssued(Fact):
+    """An API token was made; the secret itself is nowhere in the store."""
+
+    event: ClassVar[str] = "token.issued"
+    token: str
+    name: str
+    role: str
+    expires_at: str | None = None
+
+
+class TokenRevoked(Fact):
+    """An API token opens nothing any more."""
+
+    event: ClassVar[str] = "token.revoked"
+    token: str
+    reason: str | None = None
+
+
+TokenFact = TokenIssued | TokenRevoked
+
+AnyFact = RunFact | QueueFact | ExecutorFact | TokenFact
+
+FACTS: tuple[type[Fact], ...] = tuple(AnyFact.__args__)
+
+
+def type_name(fact: type[Fact] | Fact) -> str:
+    """Give the public type name of a fact, like `perdure.run.requested.v1`."""
+    return f"perdure.{fact.event}.v{fact.version}"
+
+
+BY_TYPE: dict[str, type[Fact]] = {type_name(fact): fact for fact in FACTS}
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(fact: Fact) -> bytes:
+    """Give the exact bytes of a fact's `data`: what is stored, hashed and published."""
+    return _encoder.encode(fact)

@@ -1,0 +1,157 @@
+"""What the HTTP API shows: the objects that programs read. Fields only grow."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from perdure_contract.facts import Failure, Json
+from perdure_contract.specs import Limits, Retry, Spec
+
+State = Literal[
+    "scheduled",
+    "waiting",
+    "queued",
+    "running",
+    "retrying",
+    "paused",
+    "cancelling",
+    "completed",
+    "partial",
+    "failed",
+    "cancelled",
+]
+
+FINAL_STATES: frozenset[str] = frozenset({"completed", "partial", "failed", "cancelled"})
+
+
+class ProgressView(Struct, frozen=True, kw_only=True):
+    """How far a run is; `fraction` 0..1 when the total is known."""
+
+    done: float | None
+    total: float | None
+    unit: str | None
+    fraction: float | None
+    eta_seconds: float | None
+    message: str | None
+
+
+class CheckpointView(Struct, frozen=True, kw_only=True):
+    """The last durable mark of a run."""
+
+    number: int
+    cursor: Json
+    at: str
+
+
+class RunView(Struct, frozen=True, kw_only=True):
+    """A run as of now, or as of one of its events."""
+
+    id: str
+    name: str
+    kind: str
+    state: State
+    version: int
+    position: int
+    job: str | None
+    queue: str
+    priority: int
+    tags: tuple[str, ...]
+    labels: dict[str, str]
+    attempt: int
+    max_attempts: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    next_attempt_at: str | None
+    executor: str | None
+    progress: ProgressView | None
+    checkpoint: CheckpointView | None
+    items: None
+    result: Json
+    metrics: dict[str, float]
+    failure: Failure | None
+    rerun_of: str | None
+    unique_key: str | None
+    retry: Retry
+    limits: Limits
+    spec: Spec
+    actions: dict[str, str | None]
+    """Each action, and why it is not legal now; null where it is."""
+    tenant: str
+
+
+class AttemptView(Struct, frozen=True, kw_only=True):
+    """One try of a run."""
+
+    number: int
+    state: Literal[
+        "running", "cancelling", "completed", "failed", "cancelled", "lost", "released", "fenced"
+    ]
+    executor: str
+    started_at: str
+    ended_at: str | None
+    failure: Failure | None
+    from_checkpoint: int | None
+    cpu_seconds: float | None
+    peak_memory_bytes: int | None
+    lines: int | None
+    bytes: int | None
+
+
+class Omitted(Struct, frozen=True, kw_only=True):
+    """How much of the output was left out at a cut."""
+
+    lines: int
+    bytes: int
+
+
+class LogEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of output, or a cut (text empty, `omitted` set)."""
+
+    line: int
+    stream: Literal["stdout", "stderr"]
+    at: str
+    text: str
+    omitted: Omitted | None = None
+
+
+class QueueView(Struct, frozen=True, kw_only=True):
+    """A queue with its limits and what is in it."""
+
+    name: str
+    concurrency: int | None
+    rate_per_minute: int | None
+    paused: bool
+    queued: int
+    running: int
+    version: int
+
+
+class ExecutorView(Struct, frozen=True, kw_only=True):
+    """An executor as the api last heard of it."""
+
+    name: str
+    state: Literal["live", "draining", "lost", "left"]
+    labels: dict[str, str]
+    slots: int
+    running: int
+    queues: tuple[str, ...]
+    last_seen_at: str
+    version: str
+
+
+class Because(Struct, frozen=True, kw_only=True):
+    """One link of a reason: the rule, the values it saw, the event that shows it."""
+
+    rule: str
+    values: dict[str, Json]
+    event: int | None
+
+
+class WhyView(Struct, frozen=True, kw_only=True):
+    """Why a run is in its state, in words and in links."""
+
+    state: State
+    sentence: str
+    because: tuple[Because, ...]
+    expected_at: str | None
