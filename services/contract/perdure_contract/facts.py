@@ -6,6 +6,7 @@ anything else is a new version and a lifting in the store's codec. One golden sa
 `samples/`.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -119,7 +120,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     rule: Literal["lease-ended", "executor-returned-without-it", "executor-forgot-it"]
     executor: str
-    last_seen_at: str | None = None
+    last_seen_at: datetime | None = None
     silent_seconds: float | None = None
     allowed_seconds: float | None = None
 
@@ -147,7 +148,7 @@ class RetryScheduled(Fact):
 
     event: ClassVar[str] = "run.retry-scheduled"
     run: str
-    next_attempt_at: str
+    next_attempt_at: datetime
     wait_seconds: float
 
 
@@ -335,7 +336,7 @@ class ExecutorLost(Fact):
     event: ClassVar[str] = "executor.lost"
     executor: str
     session: str
-    last_seen_at: str
+    last_seen_at: datetime
     silent_seconds: float
 
 
@@ -367,7 +368,7 @@ class TokenIssued(Fact):
     token: str
     name: str
     role: str
-    expires_at: str | None = None
+    expires_at: datetime | None = None
 
 
 class TokenRevoked(Fact):

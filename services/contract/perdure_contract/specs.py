@@ -4,6 +4,7 @@ The same classes serve the HTTP body, the stored event and the grant to an execu
 here, so that every way in gives the same answer.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -99,8 +100,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     priority: int = 0
     tags: tuple[str, ...] = ()
     labels: dict[str, str] = {}
-    run_at: str | None = None
-    """RFC 3339 UTC, or none for now."""
+    run_at: datetime | None = None
+    """When it may start, UTC; none for now."""
     after: tuple[Dependency, ...] = ()
     unique_key: str | None = None
     retry: Retry = msgspec.field(default_factory=Retry)

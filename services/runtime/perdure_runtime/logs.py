@@ -27,5 +27,5 @@ def configure(*, level: str = "info", service: str) -> None:
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Give the logger of a module."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger

@@ -1,0 +1,370 @@
+"""The state of a run, folded from its events.
+
+    requested ─► pending ─► running ─► completed | failed | cancelled
+                 ▲  │ ▲        │ └──► cancelling ──► cancelled
+                 │  ▼ └────────┘ retry, lost, released
+               paused
+
+`phase` is what is stored; what people see is `state_at`: the clock turns scheduled and retrying runs
+into queued ones without an event. Decisions about runs are in `run_commands` (people and time) and
+`run_reports` (executors).
+"""
+
+from datetime import datetime
+from typing import Literal, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+from perdure_contract.facts import (
+    AttemptFailed,
+    AttemptLost,
+    AttemptReleased,
+    AttemptStarted,
+    CancelRequested,
+    Failure,
+    Json,
+    Progress,
+    ReportRefused,
+    RetryScheduled,
+    RunCancelled,
+    RunCheckpointed,
+    RunCompleted,
+    RunDeleted,
+    RunFact,
+    RunFailed,
+    RunHeld,
+    RunProgressed,
+    RunQueued,
+    RunReleased,
+    RunReprioritised,
+    RunRequested,
+    RunRestarted,
+    RunResumed,
+    Usage,
+)
+from perdure_contract.objects import State
+from perdure_contract.specs import BlobRef, RunRequest
+
+Phase = Literal[
+    "pending",
+    "waiting",
+    "paused",
+    "running",
+    "cancelling",
+    "completed",
+    "partial",
+    "failed",
+    "cancelled",
+]
+OPEN_PHASES = frozenset({"running", "cancelling"})
+FINAL_PHASES = frozenset({"completed", "partial", "failed", "cancelled"})
+
+AttemptState = Literal[
+    "running", "cancelling", "completed", "failed", "cancelled", "lost", "released", "fenced"
+]
+OWN_ENDS = frozenset({"completed", "failed", "cancelled", "released"})
+"""Ends that the attempt's executor reported itself; hearing them again is a duplicate."""
+
+REMEMBERED_ATTEMPTS = 8
+"""How many past attempts' ends are kept inline, to tell late duplicates from stale reports."""
+
+
+class Stamp(Struct, frozen=True):
+    """Where and when an event stands in the log."""
+
+    position: int
+    version: int
+    time: datetime
+    tenant: str = "default"
+
+
+class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The latest attempt of a run."""
+
+    number: int
+    fence: int
+    executor: str
+    state: AttemptState = "running"
+    started_at: datetime
+    ended_at: datetime | None = None
+    from_checkpoint: int | None = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+class CheckpointRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last checkpoint of a run."""
+
+    number: int
+    cursor: Json = None
+    state: Json = None
+    at: datetime
+
+
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run as its events tell it."""
+
+    id: str
+    tenant: str
+    version: int
+    position: int
+    created: int
+    """Position of its request: its age."""
+    created_at: datetime
+    request: RunRequest
+    phase: Phase = "pending"
+    priority: int = 0
+    waits_for: Literal["scheduled", "retrying"] | None = None
+    available_at: datetime | None = None
+    """When it may start; None = at once."""
+    attempt: AttemptRecord | None = None
+    past: tuple[tuple[int, AttemptState], ...] = ()
+    refused: tuple[str, ...] = ()
+    """`<attempt>:<kind>` of reports already refused by an event."""
+    tries: int = 0
+    """Counted attempts since requested, restarted or resumed."""
+    lost_in_a_row: int = 0
+    start_from: int | None = None
+    """Checkpoint that the next attempt goes on from."""
+    checkpoint: CheckpointRecord | None = None
+    progress: Progress | None = None
+    milestone_at: datetime | None = None
+    metrics: dict[str, float] = {}
+    result: Json = None
+    result_blob: BlobRef | None = None
+    failure: Failure | None = None
+    cancel_reason: str | None = None
+    cancel_forced: bool = False
+    cancelling_since: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    deleted: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an executor has an attempt of it."""
+        return self.phase in OPEN_PHASES
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.phase in FINAL_PHASES
+
+
+def state_at(run: Run, now: datetime) -> State:
+    """Give the state of a run as people see it at `now`."""
+    if run.phase != "pending":
+        return run.phase
+    if run.waits_for is not None and run.available_at is not None and run.available_at > now:
+        return run.waits_for
+    return "queued"
+
+
+def evolve(run: Run | None, fact: RunFact, stamp: Stamp) -> Run:
+    """Fold one fact into the state. Total over every history that `decide` can make."""
+    if isinstance(fact, RunRequested):
+        return _requested(fact, stamp)
+    if run is None:
+        message = f"{type(fact).__name__} before the run was requested"
+        raise ValueError(message)
+    return replace(_changed(run, fact, stamp), version=stamp.version, position=stamp.position)
+
+
+def _requested(fact: RunRequested, stamp: Stamp) -> Run:
+    ahead = fact.run_at is not None and fact.run_at > stamp.time
+    return Run(
+        id=fact.run,
+        tenant=stamp.tenant,
+        version=stamp.version,
+        position=stamp.position,
+        created=stamp.position,
+        created_at=stamp.time,
+        request=request_of(fact),
+        priority=fact.priority,
+        waits_for="scheduled" if ahead else None,
+        available_at=fact.run_at if ahead else None,
+    )
+
+
+def request_of(fact: RunRequested) -> RunRequest:
+    """Give the request inside its event."""
+    return RunRequest(**{name: getattr(fact, name) for name in RunRequest.__struct_fields__})
+
+
+def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR0911, PLR0912 -- one arm a fact
+    match fact:
+        case RunRequested():
+            return run
+        case RunQueued():
+            return replace(run, phase="pending", waits_for=None, available_at=None)
+        case AttemptStarted():
+            return _started(run, fact, stamp)
+        case RunProgressed():
+            return replace(run, progress=fact.progress, milestone_at=stamp.time)
+        case RunCheckpointed():
+            mark = CheckpointRecord(
+                number=fact.number, cursor=fact.cursor, state=fact.state, at=stamp.time
+            )
+            return replace(run, checkpoint=mark, start_from=fact.number)
+        case AttemptFailed():
+            run = _attempt_over(run, "failed", stamp, failure=fact.failure, usage=_usage(fact))
+            return replace(
+                run,
+                failure=fact.failure,
+                lost_in_a_row=0,
+                progress=fact.progress or run.progress,
+                metrics=fact.metrics or run.metrics,
+            )
+        case AttemptLost():
+            failure = lost(fact)
+            run = _attempt_over(run, "lost", stamp, failure=failure)
+            return replace(run, failure=failure, lost_in_a_row=run.lost_in_a_row + 1)
+        case AttemptReleased():
+            run = _attempt_over(run, "released", stamp)
+            return replace(run, tries=run.tries - 1)
+        case RetryScheduled():
+            return replace(
+                run, phase="pending", waits_for="retrying", available_at=fact.next_attempt_at
+            )
+        case CancelRequested():
+            return replace(
+                run,
+                phase="cancelling",
+                cancel_reason=fact.reason,
+                cancel_forced=run.cancel_forced or fact.force,
+                cancelling_since=stamp.time,
+                attempt=run.attempt and replace(run.attempt, state="cancelling"),
+            )
+        case RunHeld():
+            return replace(run, phase="paused")
+        case RunReleased():
+            return replace(run, phase="pending")
+        case RunReprioritised():
+            return replace(run, priority=fact.priority)
+        case RunResumed():
+            return replace(_again(run, stamp), start_from=fact.checkpoint)
+        case RunRestarted():
+            return replace(_again(run, stamp), start_from=fact.from_checkpoint)
+        case ReportRefused():
+            return replace(run, refused=(*run.refused, f"{fact.attempt}:{fact.kind}")[-32:])
+        case RunCompleted():
+            return _finished(run, "completed", fact, stamp)
+        case RunCancelled():
+            return _finished(run, "cancelled", fact, stamp)
+        case RunFailed():
+            run = _fenced(run, stamp)
+            return replace(
+                run, phase="failed", failure=fact.failure, ended_at=stamp.time, available_at=None
+            )
+        case RunDeleted():
+            return replace(run, deleted=True, result=None, result_blob=None)
+        case _:
+            assert_never(fact)
+
+
+def _started(run: Run, fact: AttemptStarted, stamp: Stamp) -> Run:
+    attempt = AttemptRecord(
+        number=fact.attempt,
+        fence=stamp.version,
+        executor=fact.executor,
+        started_at=stamp.time,
+        from_checkpoint=fact.from_checkpoint,
+    )
+    return replace(
+        run,
+        phase="running",
+        waits_for=None,
+        available_at=None,
+        attempt=attempt,
+        tries=run.tries + 1,
+        started_at=run.started_at or stamp.time,
+        progress=None,
+        milestone_at=None,
+        metrics={},
+    )
+
+
+def _usage(fact: AttemptFailed | RunCompleted | RunCancelled) -> Usage:
+    return Usage(
+        lines=fact.lines,
+        bytes=fact.bytes,
+        log_sha256=fact.log_sha256,
+        cpu_seconds=fact.cpu_seconds,
+        peak_memory_bytes=fact.peak_memory_bytes,
+    )
+
+
+def _attempt_over(
+    run: Run,
+    state: AttemptState,
+    stamp: Stamp,
+    *,
+    failure: Failure | None = None,
+    usage: Usage | None = None,
+) -> Run:
+    if run.attempt is None or run.attempt.ended_at is not None:
+        return run
+    attempt = replace(
+        run.attempt, state=state, ended_at=stamp.time, failure=failure, usage=usage
+    )
+    return replace(
+        run, attempt=attempt, past=(*run.past, (attempt.number, state))[-REMEMBERED_ATTEMPTS:]
+    )
+
+
+def _fenced(run: Run, stamp: Stamp) -> Run:
+    return _attempt_over(run, "fenced", stamp)
+
+
+def _again(run: Run, stamp: Stamp) -> Run:
+    return replace(
+        _fenced(run, stamp),
+        phase="pending",
+        waits_for=None,
+        available_at=None,
+        tries=0,
+        lost_in_a_row=0,
+        failure=None,
+        cancel_reason=None,
+        cancel_forced=False,
+        cancelling_since=None,
+        ended_at=None,
+        result=None,
+        result_blob=None,
+    )
+
+
+def _finished(
+    run: Run, phase: Literal["completed", "cancelled"], fact: RunCompleted | RunCancelled, stamp: Stamp
+) -> Run:
+    forced = isinstance(fact, RunCancelled) and fact.forced
+    run = _attempt_over(run, "fenced" if forced else phase, stamp, usage=_usage(fact))
+    return replace(
+        run,
+        phase=phase,
+        failure=None,
+        waits_for=None,
+        available_at=None,
+        ended_at=stamp.time,
+        progress=fact.progress or run.progress,
+        metrics=fact.metrics or run.metrics,
+        result=fact.result,
+        result_blob=fact.result_blob,
+        lost_in_a_row=0,
+    )
+
+
+def lost(fact: AttemptLost) -> Failure:
+    """Say in words why an attempt counts as lost."""
+    evidence = fact.evidence
+    match evidence.rule:
+        case "lease-ended":
+            silent = evidence.silent_seconds or 0
+            words = f"Executor {evidence.executor} was silent for {silent:.0f} s."
+        case "executor-returned-without-it":
+            words = f"Executor {evidence.executor} came back without this attempt."
+        case "executor-forgot-it":
+            words = f"Executor {evidence.executor} does not know this attempt."
+        case _:
+            assert_never(evidence.rule)
+    return Failure(reason="lost", message=words)

@@ -1,0 +1,142 @@
+"""What an executor's reports change: who is believed, what was heard before, what follows.
+
+A report counts only for the open attempt with its fence. A repetition of what was heard is confirmed
+again; anything else from an attempt that is over is refused, once as an event, then only counted.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+from perdure_contract.facts import (
+    AttemptFailed,
+    AttemptReleased,
+    Failure,
+    ReportRefused,
+    RunCancelled,
+    RunCheckpointed,
+    RunCompleted,
+    RunFact,
+    RunProgressed,
+    RunQueued,
+)
+from perdure_contract.specs import BlobRef
+from perdure_contract.wire import Attempt, Checkpoint, Ended, Finding, LogChunk, ProgressMade, Verdict
+
+from perdure_api.domain.run import OWN_ENDS, Run
+from perdure_api.domain.run_commands import after_failure
+
+Kind = Literal["checkpoint", "progress", "log", "ended"]
+KINDS: dict[type[Finding], Kind] = {
+    Checkpoint: "checkpoint",
+    ProgressMade: "progress",
+    LogChunk: "log",
+    Ended: "ended",
+}
+
+
+class Heard(Struct, frozen=True):
+    """What a report brought about."""
+
+    verdict: Verdict
+    facts: tuple[RunFact, ...] = ()
+    why: str | None = None
+
+
+def hear(
+    run: Run, attempt: Attempt, finding: Finding, now: datetime, *, result_blob: BlobRef | None = None
+) -> Heard:
+    """Decide about one report."""
+    current = run.attempt
+    if (
+        not run.is_open
+        or current is None
+        or current.number != attempt.number
+        or current.fence != attempt.fence
+    ):
+        return _not_open(run, attempt, KINDS[type(finding)])
+    match finding:
+        case Checkpoint():
+            return _checkpoint(run, attempt, finding)
+        case ProgressMade():
+            return _progress(run, attempt, finding)
+        case LogChunk():
+            return Heard("accepted")
+        case Ended():
+            return Heard("accepted", _ended(run, attempt, finding, now, result_blob))
+
+
+def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:
+    ends = dict(run.past)
+    how = ends.get(attempt.number)
+    known_fence = run.attempt is None or run.attempt.number != attempt.number or (
+        run.attempt.fence == attempt.fence
+    )
+    if how in OWN_ENDS and known_fence:
+        return Heard("duplicate", why=f"attempt {attempt.number} had ended ({how})")
+    why = f"attempt {attempt.number} is {how or 'not the open one'}"
+    if f"{attempt.number}:{kind}" in run.refused:
+        return Heard("refused", why=why)
+    fact = ReportRefused(run=run.id, attempt=attempt.number, kind=kind, why=why)
+    return Heard("refused", (fact,), why)
+
+
+def _checkpoint(run: Run, attempt: Attempt, finding: Checkpoint) -> Heard:
+    if run.checkpoint is not None and finding.number <= run.checkpoint.number:
+        return Heard("duplicate", why=f"checkpoint {finding.number} was known")
+    fact = RunCheckpointed(
+        run=run.id,
+        attempt=attempt.number,
+        number=finding.number,
+        cursor=finding.cursor,
+        state=finding.state,
+    )
+    return Heard("accepted", (fact,))
+
+
+def _progress(run: Run, attempt: Attempt, finding: ProgressMade) -> Heard:
+    if not finding.milestone or finding.progress == run.progress:
+        return Heard("accepted")
+    fact = RunProgressed(run=run.id, attempt=attempt.number, progress=finding.progress)
+    return Heard("accepted", (fact,))
+
+
+def _ended(
+    run: Run, attempt: Attempt, end: Ended, now: datetime, result_blob: BlobRef | None
+) -> tuple[RunFact, ...]:
+    usage = end.usage
+    common = {
+        "lines": usage.lines,
+        "bytes": usage.bytes,
+        "log_sha256": usage.log_sha256,
+        "cpu_seconds": usage.cpu_seconds,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "progress": end.progress,
+        "metrics": end.metrics,
+    }
+    result = {"result": end.result, "result_blob": result_blob}
+    number = attempt.number
+    match end.outcome:
+        case "completed":
+            return (RunCompleted(run=run.id, attempt=number, **common, **result),)
+        case "cancelled":
+            cancelled = RunCancelled(
+                run=run.id, attempt=number, reason=run.cancel_reason, **common, **result
+            )
+            return (cancelled,)
+        case "released":
+            if run.phase == "cancelling":
+                return (
+                    RunCancelled(run=run.id, attempt=number, reason=run.cancel_reason, **common),
+                )
+            mark = run.checkpoint.number if run.checkpoint is not None else None
+            return (
+                AttemptReleased(run=run.id, attempt=number, checkpoint=mark),
+                RunQueued(run=run.id, why="attempt-released"),
+            )
+        case "failed":
+            failure = end.failure or Failure(reason="error", message="The executor gave no reason.")
+            failed = AttemptFailed(run=run.id, attempt=number, failure=failure, **common)
+            if run.phase == "cancelling":
+                return (failed, RunCancelled(run=run.id, attempt=number, reason=run.cancel_reason))
+            return (failed, after_failure(run, failure, now, lost_in_a_row=0))
