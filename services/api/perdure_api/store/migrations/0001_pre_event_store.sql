@@ -3,9 +3,10 @@
 -- Three groups of tables:
 --   truth     head, events, blobs, log_chunks        written once, by store/writer.py alone
 --   inline    streams, runs, sessions, lanes, …      folded in the same transaction; decisions read them
---   views     run_list, … and checkpoints            folded later by the projector; dropped and rebuilt at will
+--   views     schema perdure_views, and checkpoints  folded later by the projector; dropped and rebuilt at will
 -- Lock order, everywhere: rows of runs by id, rows of streams by name, then head. Head is the last
 -- lock of a writing transaction, so positions are handed out in commit order and without gaps.
+-- Who may do what stands in privileges.sql, which is applied after the migrations.
 
 CREATE TABLE perdure.head (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -213,24 +214,18 @@ CREATE TABLE perdure.web_sessions (
 
 -- Followers -------------------------------------------------------------------------------------
 
--- How far each follower of the log has come: projections (with their version) and the relay.
+-- How far each build of each projection has come. `version` is that of the projection's code and table;
+-- every rebuild is a new `build`, kept in the table perdure_views.<name>_<version>_<build>.
 CREATE TABLE perdure.checkpoints (
     name       text NOT NULL,
+    build      int NOT NULL,
     version    int NOT NULL,
     position   bigint NOT NULL,
-    status     text NOT NULL DEFAULT 'live',   -- live | building | stuck | retired
+    status     text NOT NULL,             -- live | building | stuck
     error      text,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (name, version)
+    PRIMARY KEY (name, build)
 ) WITH (fillfactor = 50);
-
-GRANT USAGE ON SCHEMA perdure TO perdure_app;
-GRANT SELECT, INSERT ON perdure.events, perdure.blobs, perdure.log_chunks TO perdure_app;
-GRANT SELECT, UPDATE (position, chain, time) ON perdure.head TO perdure_app;
-GRANT SELECT, INSERT, UPDATE ON perdure.streams, perdure.runs, perdure.refusals, perdure.tokens TO perdure_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON perdure.sessions, perdure.lanes, perdure.queue_starts,
-    perdure.live_progress, perdure.answers, perdure.login_links, perdure.web_sessions,
-    perdure.checkpoints TO perdure_app;
 
 -- Removing a run's content is the owner's right, given for one run at a time.
 CREATE FUNCTION perdure.remove_content(run uuid) RETURNS void
@@ -238,5 +233,3 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     DELETE FROM perdure.blobs WHERE run_id = run;
     DELETE FROM perdure.log_chunks WHERE run_id = run;
 $$;
-REVOKE ALL ON FUNCTION perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid) TO perdure_app;
