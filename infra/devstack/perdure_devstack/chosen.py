@@ -15,6 +15,9 @@ PORTS: Final = range(20_000, 32_000)
 """Below the range from which Linux takes ports for outgoing connections, so a kept port stays free."""
 
 
+LOOPBACK: Final = "127.0.0.1"
+
+
 class PostgresChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PostgreSQL's port and the passwords of its three roles."""
 
@@ -49,7 +52,7 @@ def choose(directories: Directories) -> Chosen:
     path = _path(directories)
     if not path.exists():
         chosen = _new()
-        keep(directories, chosen)
+        _keep(directories, chosen)
         return chosen
     try:
         return msgspec.json.decode(path.read_bytes(), type=Chosen)
@@ -58,16 +61,28 @@ def choose(directories: Directories) -> Chosen:
         raise CannotStart(message) from error
 
 
-def keep(directories: Directories, chosen: Chosen) -> None:
-    """Replace what is kept."""
-    write_private(_path(directories), msgspec.json.format(msgspec.json.encode(chosen)))
+def choose_other_ports(directories: Directories, chosen: Chosen) -> Chosen:
+    """Choose and keep another port for each that a stranger has taken."""
+    postgres, nats = chosen.postgres, chosen.nats
+    if not is_free(LOOPBACK, postgres.port):
+        postgres = msgspec.structs.replace(postgres, port=free_port())
+    if not is_free(LOOPBACK, nats.port):
+        nats = msgspec.structs.replace(nats, port=free_port())
+    chosen = Chosen(postgres, nats)
+    _keep(directories, chosen)
+    return chosen
+
+
+def ports_are_free(chosen: Chosen) -> bool:
+    """Tell whether both servers could listen now."""
+    return is_free(LOOPBACK, chosen.postgres.port) and is_free(LOOPBACK, chosen.nats.port)
 
 
 def free_port() -> int:
     """Find a port of loopback that nobody listens on."""
     while True:
         port = secrets.choice(PORTS)
-        if is_free("127.0.0.1", port):
+        if is_free(LOOPBACK, port):
             return port
 
 
@@ -91,6 +106,10 @@ def is_free(host: str, port: int) -> bool:
                 return False
             raise
     return True
+
+
+def _keep(directories: Directories, chosen: Chosen) -> None:
+    write_private(_path(directories), msgspec.json.format(msgspec.json.encode(chosen)))
 
 
 def _new() -> Chosen:

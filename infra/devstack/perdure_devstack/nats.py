@@ -16,7 +16,7 @@ import psutil
 from perdure_devstack.chosen import NatsChoice
 from perdure_devstack.directories import Directories, write_private
 from perdure_devstack.errors import CannotStart, ServerDied
-from perdure_devstack.processes import Child, Command, end_all, find, how_it_ended
+from perdure_devstack.processes import Child, Command, end_all, ended_on_failure, find, how_it_ended
 
 START_SECONDS: Final = 60.0
 
@@ -42,6 +42,7 @@ READ_EVENTS: Final = (
 FOLLOW: Final = ("perdure.events.>", "perdure.progress.>", "_INBOX.>")
 EXECUTOR_SAYS: Final = (
     "perdure.rpc.>",
+    "perdure.report",
     "perdure.report.>",
     "perdure.progress.>",
     "perdure.log.>",
@@ -60,6 +61,7 @@ class EmbeddedNats:
     ) -> None:
         self.choice = choice
         self._directories = directories
+        self._files: int | None = None
         self._environment = {
             name: environment[name] for name in ("PATH", "HOME", "TMPDIR") if name in environment
         } | {"TZ": "UTC"}
@@ -90,7 +92,7 @@ class EmbeddedNats:
         Raises:
             CannotStart: when the server ends or never answers.
         """
-        await self._end_orphans()
+        await self.end_orphans()
         self._directories.nats.mkdir(mode=0o700, exist_ok=True)
         write_private(self.configuration, self._configure().encode())
         child = await Child.start(
@@ -103,12 +105,24 @@ class EmbeddedNats:
                 death_signal=signal.SIGTERM,
             )
         )
-        await self._answers(child)
+        async with ended_on_failure(child):
+            await self._answers(child)
+        self._files = self._inode()
         return child
 
     async def stop(self, child: Child) -> None:
         """Stop; what JetStream holds is written out."""
         await child.stop((signal.SIGTERM, 2.0))
+
+    def has_lost_its_files(self) -> bool:
+        """Tell whether the store was deleted or replaced since the start."""
+        return self._files != self._inode()
+
+    def _inode(self) -> int | None:
+        try:
+            return (self._directories.nats / "jetstream").stat().st_ino
+        except OSError:
+            return None
 
     async def _answers(self, child: Child) -> None:
         deadline = asyncio.get_running_loop().time() + START_SECONDS
@@ -119,11 +133,11 @@ class EmbeddedNats:
                 if (await greeting("127.0.0.1", self.choice.port)).jetstream:
                     return
             await asyncio.sleep(0.03)
-        await self.stop(child)
         message = f"NATS was not ready after {START_SECONDS:.0f} s: see {child.command.log}."
         raise CannotStart(message)
 
-    async def _end_orphans(self) -> None:
+    async def end_orphans(self) -> None:
+        """End servers of this configuration whose supervisor was killed."""
         configuration = str(self.configuration)
 
         def is_ours(process: psutil.Process) -> bool:

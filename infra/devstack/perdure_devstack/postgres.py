@@ -21,7 +21,15 @@ import psutil
 from perdure_devstack.chosen import PostgresChoice
 from perdure_devstack.directories import Directories, cannot_use
 from perdure_devstack.errors import CannotStart, ServerDied
-from perdure_devstack.processes import Child, Command, User, end_all, find, how_it_ended
+from perdure_devstack.processes import (
+    Child,
+    Command,
+    User,
+    end_all,
+    ended_on_failure,
+    find,
+    how_it_ended,
+)
 
 DATABASE: Final = "perdure"
 OWNER: Final = "perdure_owner"
@@ -105,24 +113,25 @@ class EmbeddedPostgres:
         Raises:
             CannotStart: when there is no room, no right, or the server ends.
         """
-        await self._end_orphans()
+        await self.end_orphans()
         if not (self._directories.postgres / "PG_VERSION").exists():
             await self._make_cluster()
         child = await self._launch()
-        if await self._takes_connections(child):
-            return child
+        async with ended_on_failure(child):
+            if await self._takes_connections(child):
+                return child
         # The passwords kept beside the cluster are not those in it: set them again.
         await self.stop(child)
         await self._single_user(self._directories.postgres, ROLES)
         child = await self._launch()
-        if not await self._takes_connections(child):
-            await self.stop(child)
+        async with ended_on_failure(child):
+            if await self._takes_connections(child):
+                return child
             message = (
                 f"PostgreSQL in {self._directories.postgres} does not take Perdure's passwords: "
                 f"see {child.command.log}."
             )
             raise CannotStart(message)
-        return child
 
     async def stop(self, child: Child) -> None:
         """Stop in the fast way: sessions are closed, what is committed is on disk."""
@@ -159,7 +168,6 @@ class EmbeddedPostgres:
             else:
                 await connection.close(timeout=5)
                 return True
-        await self.stop(child)
         message = f"PostgreSQL was not ready after {START_SECONDS:.0f} s: see {child.command.log}."
         raise CannotStart(message)
 
@@ -215,11 +223,8 @@ class EmbeddedPostgres:
         child = await Child.start(
             self._command(program, *arguments, directory=directory), stdin=stdin.encode()
         )
-        try:
+        async with ended_on_failure(child):
             code = await child.ended()
-        except BaseException:
-            await child.stop()
-            raise
         if code != 0:
             raise ServerDied(_why(child))
 
@@ -234,7 +239,7 @@ class EmbeddedPostgres:
             user=self._user,
         )
 
-    async def _end_orphans(self) -> None:
+    async def end_orphans(self) -> None:
         """End servers of this cluster whose supervisor was killed, then forget their lock file.
 
         Backends outlive a killed postmaster for a moment, or for as long as a statement runs; the

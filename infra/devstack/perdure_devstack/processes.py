@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -119,6 +119,16 @@ class Child:
         return next((line.strip() for line in reversed(lines) if wanted(line.strip())), "")
 
 
+@asynccontextmanager
+async def ended_on_failure(child: Child) -> AsyncIterator[None]:
+    """End the process when the block fails or is cancelled, so that none is left behind."""
+    try:
+        yield
+    except BaseException:
+        await child.stop((signal.SIGTERM, 2.0))
+        raise
+
+
 def how_it_ended(code: int) -> str:
     """Put an exit code into words."""
     if code >= 0:
@@ -144,11 +154,19 @@ async def end_all(
 ) -> None:
     """End processes that are no children of ours: a signal, some seconds, then KILL."""
     living = list(processes)
-    for process in living:
-        with suppress(psutil.Error):
-            process.send_signal(number)
-    _, living = await asyncio.to_thread(psutil.wait_procs, living, seconds)
-    for process in living:
-        with suppress(psutil.Error):
-            process.kill()
-    await asyncio.to_thread(psutil.wait_procs, living, 5)
+    for step, limit in ((number, seconds), (signal.SIGKILL, 5.0)):
+        for process in living:
+            with suppress(psutil.Error):
+                process.send_signal(step)
+        deadline = asyncio.get_running_loop().time() + limit
+        while living and asyncio.get_running_loop().time() < deadline:
+            living = [process for process in living if lives(process)]
+            if living:
+                await asyncio.sleep(0.02)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process still runs; one that only waits to be reaped does not."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
