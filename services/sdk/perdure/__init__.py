@@ -1,0 +1,60 @@
+"""Perdure for Python programs: ask for runs, watch them, steer them.
+
+    import perdure
+
+    with perdure.Client() as client:
+        run = client.submit(
+            perdure.NewRun(name="report", spec=perdure.CommandSpec(argv=("/usr/bin/make", "report")))
+        )
+        print(client.wait(run.id).state)
+
+`Client` blocks, `AsyncClient` is awaited; the methods are the same. Refusals are exceptions, see
+`perdure.errors`.
+"""
+
+from perdure.client import AsyncClient, Client
+from perdure.errors import (
+    BadAnswer,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NoServer,
+    NotFound,
+    PerdureError,
+    Problem,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    WaitedTooLong,
+)
+from perdure.following import LinesSeen, ProgressSeen, StateSeen, Update
+from perdure.new_run import NewRun, Requested
+from perdure_contract.specs import CommandSpec, Limits, Retry
+
+__all__ = [
+    "AsyncClient",
+    "BadAnswer",
+    "Client",
+    "CommandSpec",
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "Limits",
+    "LinesSeen",
+    "NewRun",
+    "NoServer",
+    "NotFound",
+    "PerdureError",
+    "Problem",
+    "ProgressSeen",
+    "Requested",
+    "Retry",
+    "StateSeen",
+    "TooMany",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+    "Update",
+    "WaitedTooLong",
+]

@@ -1,0 +1,244 @@
+"""The two clients: the same calls, one blocks, one is awaited."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from httpx_sse import EventSource, aconnect_sse, connect_sse
+
+from perdure import answers, fleet, log_of_events, runs
+from perdure.endpoint import find_endpoint
+from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
+from perdure.following import Following, Update
+from perdure.operation import Operation
+from perdure.requests import Pause, Request, Steps
+
+T = TypeVar("T")
+
+TIMEOUT = httpx.Timeout(30, connect=5)
+STREAM_TIMEOUT = httpx.Timeout(30, connect=5, read=60)
+"""A stream says something at least every 15 seconds, if only that it lives."""
+
+
+class Calls:
+    """Everything that the API can be asked, as methods of a client."""
+
+    submit = Operation(runs.submit)
+    submit_many = Operation(runs.submit_many)
+    list_runs = Operation(runs.list_runs)
+    get_run = Operation(runs.get_run)
+    wait = Operation(runs.wait)
+    attempts = Operation(runs.attempts)
+    run_events = Operation(log_of_events.run_events)
+    log = Operation(runs.log)
+    log_text = Operation(runs.log_text)
+    why = Operation(runs.why)
+    cancel = Operation(runs.cancel)
+    retry_now = Operation(runs.retry_now)
+    hold = Operation(runs.hold)
+    release = Operation(runs.release)
+    fail = Operation(runs.fail)
+    set_priority = Operation(runs.set_priority)
+    queues = Operation(fleet.queues)
+    configure_queue = Operation(fleet.configure_queue)
+    pause_queue = Operation(fleet.pause_queue)
+    resume_queue = Operation(fleet.resume_queue)
+    executors = Operation(fleet.executors)
+    drain_executor = Operation(fleet.drain_executor)
+    events = Operation(log_of_events.events)
+    tokens = Operation(fleet.tokens)
+    issue_token = Operation(fleet.issue_token)
+    revoke_token = Operation(fleet.revoke_token)
+    login_link = Operation(fleet.login_link)
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        found = find_endpoint(url, token)
+        self.url = found.url
+        self._headers = {"Accept": "application/json", "User-Agent": "perdure-python"}
+        if found.token:
+            self._headers["Authorization"] = f"Bearer {found.token}"
+
+    def _prepared(self, request: Request[T]) -> tuple[str, str, dict[str, str]]:
+        sends_json = {"Content-Type": "application/json"} if request.body is not None else {}
+        return request.method, self.url + request.path, {**sends_json, **request.headers}
+
+
+class Client(Calls):
+    """Speaks to Perdure and waits for each answer. A context manager; safe to use from threads.
+
+    Without arguments it finds the server by PERDURE_URL and PERDURE_TOKEN, else by the data
+    directory (PERDURE_DATA_DIR) of a system that runs on this machine.
+    """
+
+    blocking = True
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        super().__init__(url, token)
+        self._http = httpx.Client(headers=self._headers, timeout=TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def send(self, what: Request[T] | Steps[T]) -> T:
+        """Carry out a request, or several steps."""
+        if isinstance(what, Request):
+            return self._exchange(what)
+        try:
+            step = next(what)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = what.send(None)
+                else:
+                    step = what.send(self._exchange(step))
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+
+    def follow(self, run: str) -> Iterator[Update]:
+        """Give what happens to a run, live, until it is final; the last state comes at the end."""
+        following = Following(run)
+        while not following.ended and following.streams:
+            try:
+                with connect_sse(
+                    self._http,
+                    "GET",
+                    self.url + following.path,
+                    headers=following.headers,
+                    timeout=STREAM_TIMEOUT,
+                ) as source:
+                    if not source.response.is_success:
+                        source.response.read()
+                    _check(source)
+                    for event in source.iter_sse():
+                        yield from following.read(event.event, event.data, event.id)
+                        if following.ended:
+                            return
+            except (BadAnswer, NotFound):
+                following.cannot_stream()
+            except (httpx.TransportError, Unavailable):
+                time.sleep(following.broke())
+        while not following.ended:
+            yield from self.send(following.look())
+
+    def _exchange(self, request: Request[T]) -> T:
+        method, url, headers = self._prepared(request)
+        try:
+            response = self._http.request(
+                method, url, params=request.params, content=request.body, headers=headers
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, _why(error)) from error
+        return answers.read(request, response)
+
+
+class AsyncClient(Calls):
+    """Speaks to Perdure; each call is awaited. An asynchronous context manager.
+
+    It finds the server as `Client` does.
+    """
+
+    awaited = True
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        super().__init__(url, token)
+        self._http = httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def send(self, what: Request[T] | Steps[T]) -> T:
+        """Carry out a request, or several steps."""
+        if isinstance(what, Request):
+            return await self._exchange(what)
+        try:
+            step = next(what)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = what.send(None)
+                else:
+                    step = what.send(await self._exchange(step))
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+
+    async def follow(self, run: str) -> AsyncIterator[Update]:
+        """Give what happens to a run, live, until it is final; the last state comes at the end."""
+        following = Following(run)
+        while not following.ended and following.streams:
+            try:
+                async with aconnect_sse(
+                    self._http,
+                    "GET",
+                    self.url + following.path,
+                    headers=following.headers,
+                    timeout=STREAM_TIMEOUT,
+                ) as source:
+                    if not source.response.is_success:
+                        await source.response.aread()
+                    _check(source)
+                    async for event in source.aiter_sse():
+                        for update in following.read(event.event, event.data, event.id):
+                            yield update
+                        if following.ended:
+                            return
+            except (BadAnswer, NotFound):
+                following.cannot_stream()
+            except (httpx.TransportError, Unavailable):
+                await asyncio.sleep(following.broke())
+        while not following.ended:
+            for update in await self.send(following.look()):
+                yield update
+
+    async def _exchange(self, request: Request[T]) -> T:
+        method, url, headers = self._prepared(request)
+        try:
+            response = await self._http.request(
+                method, url, params=request.params, content=request.body, headers=headers
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, _why(error)) from error
+        return answers.read(request, response)
+
+
+def _check(source: EventSource) -> None:
+    response = source.response
+    if not response.is_success:
+        raise answers.problem(response)
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    if kind != "text/event-stream":
+        raise BadAnswer(str(response.url), f"{kind or 'nothing'} instead of a stream")
+
+
+def _why(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return str(error) or "the connection broke"
