@@ -32,13 +32,13 @@ class Address:
                 port = free_port()
             free = is_free(host, port)
         except PermissionError as error:
-            message = f"PERDURE_PORT {port} needs rights that this user has not: choose one over 1023."
+            message = f"PERDURE_PORT {port} needs rights this user has not: choose one over 1023."
             raise CannotStart(message) from error
         except (socket.gaierror, OSError) as error:
             message = f"PERDURE_HOST {host!r} is no address of this machine ({error.strerror})."
             raise CannotStart(message) from error
         if not free:
-            message = f"Port {port} of {host} is taken: stop what listens there, or set PERDURE_PORT."
+            message = f"Port {port} of {host} is taken: stop what uses it, or set PERDURE_PORT."
             raise CannotStart(message)
         return cls(host, port)
 

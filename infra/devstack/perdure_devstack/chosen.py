@@ -12,7 +12,7 @@ from perdure_devstack.directories import Directories, write_private
 from perdure_devstack.errors import CannotStart
 
 PORTS: Final = range(20_000, 32_000)
-"""Below the range from which Linux takes ports for outgoing connections, so a kept port stays free."""
+"""Below the ports that Linux gives to outgoing connections, so that a kept one stays free."""
 
 
 LOOPBACK: Final = "127.0.0.1"

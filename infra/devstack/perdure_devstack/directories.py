@@ -1,11 +1,11 @@
 """What lies where under the data directory, and who holds it.
 
-    <data dir>/lock             held by the supervisor that uses the directory
-    <data dir>/endpoint.json    how to reach the running system
-    <data dir>/postgres         PostgreSQL's files
-    <data dir>/nats             JetStream's files: may be deleted at any time
-    <data dir>/servers          ports, passwords, configuration: kept for good
-    <data dir>/logs             what the processes print
+<data dir>/lock             held by the supervisor that uses the directory
+<data dir>/endpoint.json    how to reach the running system
+<data dir>/postgres         PostgreSQL's files
+<data dir>/nats             JetStream's files: may be deleted at any time
+<data dir>/servers          ports, passwords, configuration: kept for good
+<data dir>/logs             what the processes print
 """
 
 import errno

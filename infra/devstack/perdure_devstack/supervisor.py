@@ -11,6 +11,7 @@ ends by itself when the supervisor is killed; what does not is ended by the next
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Final
 
@@ -51,17 +52,8 @@ class Supervisor:
         Raises:
             CannotStart: when it cannot start; everything that was started is stopped.
         """
-        stop = asked_to_stop()
-        work = asyncio.ensure_future(self._work())
-        waiting = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            say("Stopping; runs go back to their queues, the data stays.")
-        waiting.cancel()
-        work.cancel()
         try:
-            with suppress(asyncio.CancelledError):
-                await work
+            await until(asked_to_stop(), self._work())
         except OSError as error:
             raise cannot_use(self._directories.root, error) from error
         finally:
@@ -120,6 +112,7 @@ class Supervisor:
 
     async def _stop(self) -> None:
         if self._services is not None:
+            say("Stopping; runs go back to their queues, the data stays.")
             await self._services.stop()
         await self._servers.stop()
         if self._lock is not None:
@@ -136,3 +129,14 @@ def asked_to_stop() -> asyncio.Event:
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stop.set)
     return stop
+
+
+async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work until it ends by itself, which raises what it raised, or a stop is asked for."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

@@ -1,0 +1,94 @@
+# Everything a user or developer does, one line of help each: `make help`.
+# A target shows the commands it runs; only Python 3.11 or newer is needed beforehand.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+READY := .venv/.installed
+LOCK := requirements.lock
+PYTEST := $(PYTHON) -m pytest
+COMPILE := uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+##@ Use
+.PHONY: run demo help
+run: $(READY) ## Start everything on this machine; Ctrl-C stops it
+	@exec .venv/bin/perdure up
+
+demo: $(READY) ## Run one of each kind of work on the running system and watch it
+	@exec $(PYTHON) -m perdure_cli.demo
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+##@ Test
+.PHONY: test test-tools test-unit test-fault load cover
+test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
+	$(PYTEST) tests --ignore=tests/load
+
+test-tools: $(READY) ## Browser and rsync for the tests: the machine's, else apt's, else the installer's
+	@bash infra/devstack/test_tools.sh
+
+test-unit: $(READY) ## The quick ones: no servers, no processes
+	$(PYTEST) -q $(wildcard tests/unit tests/properties tests/contract)
+
+test-fault: $(READY) ## Kill, stop and cut off parts of the running system
+	$(PYTEST) tests/fault
+
+load: $(READY) test-tools ## Bounded load on loopback; prints a table
+	$(PYTEST) -s tests/load
+
+cover: $(READY) test-tools ## All tests but load, with branch coverage
+	$(PYTHON) -m coverage run -m pytest tests --ignore=tests/load
+	$(PYTHON) -m coverage combine -q
+	$(PYTHON) -m coverage report
+
+##@ Check
+.PHONY: check lint types layers vendor-check format ci
+check: lint types layers vendor-check test-unit ## Before each commit
+
+lint: $(READY) ## Style: ruff, and the format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: $(READY) ## Types: mypy, strict
+	.venv/bin/mypy
+
+layers: $(READY) ## Imports run downwards only
+	.venv/bin/lint-imports --no-logo
+
+vendor-check: $(READY) ## Vendored files are what VENDORED.toml says
+	$(PYTHON) infra/vendor_static.py --check
+
+format: $(READY) ## Format, and fix what is safe
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+ci: ## What CI runs
+	bash .ci/run
+
+##@ Develop
+.PHONY: sync lock stack migrate package
+sync: $(READY) ## Make .venv hold exactly what the lock says
+
+lock: $(READY) ## Resolve the dependencies anew into requirements.lock
+	$(COMPILE) --upgrade --quiet --output-file $(LOCK)
+	! grep -E 'https?://' $(LOCK)
+
+stack: $(READY) ## Only PostgreSQL and NATS; prints where they are
+	@exec $(PYTHON) -m perdure_devstack
+
+migrate: $(READY) ## Bring the database of PERDURE_MIGRATE_URL to this version
+	.venv/bin/perdure migrate
+
+package: $(READY) ## Build the wheel and try it in an environment of its own
+	@bash infra/devstack/try_package.sh
+
+# Made anew when the interpreter is gone; the newest Python that really runs and can make
+# environments is taken (version managers leave commands behind that only fail).
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c '' 2>/dev/null || bash infra/devstack/make_venv.sh
+	@echo "Installing what Perdure needs into .venv (once)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
