@@ -58,7 +58,7 @@ layers: $(READY) ## Imports run downwards only
 	.venv/bin/lint-imports --no-logo
 
 vendor-check: $(READY) ## Vendored files are what VENDORED.toml says
-	$(PYTHON) infra/vendor_static.py --check
+	$(PYTHON) infra/vendor_static.py check
 
 format: $(READY) ## Format, and fix what is safe
 	.venv/bin/ruff check --fix .

@@ -170,5 +170,5 @@ async def end_all(
 def lives(process: psutil.Process) -> bool:
     """Tell whether a process still runs; one that only waits to be reaped does not."""
     with suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -66,9 +66,7 @@ def from_environment() -> Settings:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_PORT:
-        message = (
-            f"PERDURE_PORT is {text!r}: give a number from 0 (any free port) to {HIGHEST_PORT}."
-        )
+        message = f"PERDURE_PORT is {text!r}: give 0 (any free port) to {HIGHEST_PORT}."
         raise CannotStart(message)
     return int(text)
 
