@@ -30,9 +30,6 @@ CREATE TABLE IF NOT EXISTS perdure.migrations (
 )"""
 
 
-Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
-
-
 class CannotMigrate(Exception):  # noqa: N818 - reads as the sentence it is
     """A database cannot be brought up to date; the message says why and what to do."""
 
@@ -91,7 +88,7 @@ async def pending(url: str) -> list[str]:
         await connection.close()
 
 
-async def pending_in(connection: Connection) -> list[str]:
+async def pending_in(connection: asyncpg.Connection) -> list[str]:
     """Tell which migrations the connected database lacks; newer ones than ours are no hindrance."""
     try:
         applied = {row[0] for row in await connection.fetch("SELECT name FROM perdure.migrations")}
@@ -170,9 +167,7 @@ async def _create_role(connection: asyncpg.Connection) -> None:
         pass  # roles belong to the whole server: another database's migration was faster
 
 
-async def may_become_application(
-    connection: Connection,
-) -> bool:
+async def may_become_application(connection: asyncpg.Connection) -> bool:
     """Tell whether `SET ROLE perdure_app` is possible (also true for that role itself)."""
     try:
         mode = "SET" if connection.get_server_version().major >= 16 else "MEMBER"

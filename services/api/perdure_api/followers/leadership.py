@@ -1,0 +1,46 @@
+"""One replica at a time: an advisory lock of PostgreSQL, held by the connection a duty works with.
+
+It saves work, it does not keep the truth: every duty is also safe when two do it. Because the duty
+reads through the very connection that holds the lock, losing the one is losing the other.
+"""
+
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from perdure_runtime import clock, logs
+
+from perdure_api.store.database import connect
+
+log = logs.get(__name__)
+
+_LOCKS: Final = 0x7065_7264
+"""First half of the key of all of Perdure's locks: "perd"."""
+
+ASK_AGAIN_SECONDS: Final = 1.0
+
+
+@asynccontextmanager
+async def leadership(url: str, duty: str) -> AsyncIterator[asyncpg.Connection]:
+    """Wait until no other replica does this duty, then give the connection to do it with.
+
+    Raises:
+        OSError, asyncpg.PostgresError: when PostgreSQL cannot be reached.
+    """
+    connection = await connect(url)
+    try:
+        while not await connection.fetchval(
+            "SELECT pg_try_advisory_lock($1, $2)", _LOCKS, _key(duty)
+        ):
+            await clock.pause(ASK_AGAIN_SECONDS)
+        log.info("duty taken", duty=duty)
+        yield connection
+    finally:
+        connection.terminate()
+
+
+def _key(duty: str) -> int:
+    """Make a signed 32-bit number of a name."""
+    return zlib.crc32(duty.encode()) - (1 << 31)
