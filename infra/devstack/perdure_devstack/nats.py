@@ -93,8 +93,7 @@ class EmbeddedNats:
             CannotStart: when the server ends or never answers.
         """
         await self.end_orphans()
-        self._directories.nats.mkdir(mode=0o700, exist_ok=True)
-        write_private(self.configuration, self._configure().encode())
+        self.write_configuration()
         child = await Child.start(
             Command(
                 name=self.name,
@@ -109,6 +108,11 @@ class EmbeddedNats:
             await self._answers(child)
         self._files = self._inode()
         return child
+
+    def write_configuration(self) -> None:
+        """Write what the server is started with, and make the folder of its store."""
+        self._directories.nats.mkdir(mode=0o700, exist_ok=True)
+        write_private(self.configuration, self._configure().encode())
 
     async def stop(self, child: Child) -> None:
         """Stop; what JetStream holds is written out."""
