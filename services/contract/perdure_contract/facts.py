@@ -66,7 +66,7 @@ class RunRequested(RunRequest, Fact, frozen=True, kw_only=True):
     run: str
 
 
-class RunQueued(Fact):
+class RunQueued(Fact, frozen=True, kw_only=True):
     """A run that waited for something other than the clock may start."""
 
     event: ClassVar[str] = "run.queued"
@@ -74,7 +74,7 @@ class RunQueued(Fact):
     why: Literal["dependencies-met", "released", "attempt-released", "retry-now"]
 
 
-class AttemptStarted(Fact):
+class AttemptStarted(Fact, frozen=True, kw_only=True):
     """An executor was granted the next attempt. The version of this event is the attempt's fence."""
 
     event: ClassVar[str] = "run.attempt-started"
@@ -84,7 +84,7 @@ class AttemptStarted(Fact):
     from_checkpoint: int | None = None
 
 
-class RunProgressed(Fact):
+class RunProgressed(Fact, frozen=True, kw_only=True):
     """A milestone: the phase changed, or 10 % and 10 s have passed since the last."""
 
     event: ClassVar[str] = "run.progressed"
@@ -93,7 +93,7 @@ class RunProgressed(Fact):
     progress: Progress
 
 
-class RunCheckpointed(Fact):
+class RunCheckpointed(Fact, frozen=True, kw_only=True):
     """Progress inside a run was marked durably; a later attempt can go on from here."""
 
     event: ClassVar[str] = "run.checkpointed"
@@ -125,7 +125,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_seconds: float | None = None
 
 
-class AttemptLost(Fact):
+class AttemptLost(Fact, frozen=True, kw_only=True):
     """The executor of an attempt is gone, or came back without it."""
 
     event: ClassVar[str] = "run.attempt-lost"
@@ -134,7 +134,7 @@ class AttemptLost(Fact):
     evidence: Evidence
 
 
-class AttemptReleased(Fact):
+class AttemptReleased(Fact, frozen=True, kw_only=True):
     """An executor gave an attempt back at its clean stop; it does not count as a try."""
 
     event: ClassVar[str] = "run.attempt-released"
@@ -143,7 +143,7 @@ class AttemptReleased(Fact):
     checkpoint: int | None = None
 
 
-class RetryScheduled(Fact):
+class RetryScheduled(Fact, frozen=True, kw_only=True):
     """A failed or lost attempt will be followed by another one."""
 
     event: ClassVar[str] = "run.retry-scheduled"
@@ -152,7 +152,7 @@ class RetryScheduled(Fact):
     wait_seconds: float
 
 
-class CancelRequested(Fact):
+class CancelRequested(Fact, frozen=True, kw_only=True):
     """Someone asked for the end of a run that has an open attempt."""
 
     event: ClassVar[str] = "run.cancel-requested"
@@ -161,7 +161,7 @@ class CancelRequested(Fact):
     force: bool = False
 
 
-class RunHeld(Fact):
+class RunHeld(Fact, frozen=True, kw_only=True):
     """A run was set aside by hand."""
 
     event: ClassVar[str] = "run.held"
@@ -169,7 +169,7 @@ class RunHeld(Fact):
     reason: str | None = None
 
 
-class RunReleased(Fact):
+class RunReleased(Fact, frozen=True, kw_only=True):
     """A held run was let go on."""
 
     event: ClassVar[str] = "run.released"
@@ -177,7 +177,7 @@ class RunReleased(Fact):
     reason: str | None = None
 
 
-class RunReprioritised(Fact):
+class RunReprioritised(Fact, frozen=True, kw_only=True):
     """A run got another priority."""
 
     event: ClassVar[str] = "run.reprioritised"
@@ -186,7 +186,7 @@ class RunReprioritised(Fact):
     reason: str | None = None
 
 
-class RunResumed(Fact):
+class RunResumed(Fact, frozen=True, kw_only=True):
     """A final run goes on from a checkpoint; its retry budget starts anew."""
 
     event: ClassVar[str] = "run.resumed"
@@ -195,7 +195,7 @@ class RunResumed(Fact):
     reason: str | None = None
 
 
-class RunRestarted(Fact):
+class RunRestarted(Fact, frozen=True, kw_only=True):
     """A run starts again, from its beginning or from a checkpoint; its retry budget starts anew."""
 
     event: ClassVar[str] = "run.restarted"
@@ -206,7 +206,7 @@ class RunRestarted(Fact):
     """The attempt that was open and may change nothing any more."""
 
 
-class ReportRefused(Fact):
+class ReportRefused(Fact, frozen=True, kw_only=True):
     """An executor reported on an attempt that is not open any more."""
 
     event: ClassVar[str] = "run.report-refused"
@@ -243,7 +243,7 @@ class RunCancelled(Usage, Fact, frozen=True, kw_only=True):
     """The executor did not answer in time, so the attempt was fenced instead of ended."""
 
 
-class RunFailed(Fact):
+class RunFailed(Fact, frozen=True, kw_only=True):
     """A run failed and will not be tried again by itself."""
 
     event: ClassVar[str] = "run.failed"
@@ -251,7 +251,7 @@ class RunFailed(Fact):
     failure: Failure
 
 
-class RunDeleted(Fact):
+class RunDeleted(Fact, frozen=True, kw_only=True):
     """Input, output and result of a run were removed; the facts stay."""
 
     event: ClassVar[str] = "run.deleted"
@@ -286,7 +286,7 @@ RunFact = (
 # --- queue ----------------------------------------------------------------------------------------
 
 
-class QueueConfigured(Fact):
+class QueueConfigured(Fact, frozen=True, kw_only=True):
     """A queue got its limits; none means without limit."""
 
     event: ClassVar[str] = "queue.configured"
@@ -295,7 +295,7 @@ class QueueConfigured(Fact):
     rate_per_minute: int | None = None
 
 
-class QueuePaused(Fact):
+class QueuePaused(Fact, frozen=True, kw_only=True):
     """Nothing starts from this queue until it is resumed."""
 
     event: ClassVar[str] = "queue.paused"
@@ -303,7 +303,7 @@ class QueuePaused(Fact):
     reason: str | None = None
 
 
-class QueueResumed(Fact):
+class QueueResumed(Fact, frozen=True, kw_only=True):
     """A paused queue goes on."""
 
     event: ClassVar[str] = "queue.resumed"
@@ -316,7 +316,7 @@ QueueFact = QueueConfigured | QueuePaused | QueueResumed
 # --- executor -------------------------------------------------------------------------------------
 
 
-class ExecutorJoined(Fact):
+class ExecutorJoined(Fact, frozen=True, kw_only=True):
     """An executor opened a session."""
 
     event: ClassVar[str] = "executor.joined"
@@ -330,7 +330,7 @@ class ExecutorJoined(Fact):
     """Version of the executor's program."""
 
 
-class ExecutorLost(Fact):
+class ExecutorLost(Fact, frozen=True, kw_only=True):
     """The lease of an executor's session ended without a word from it."""
 
     event: ClassVar[str] = "executor.lost"
@@ -340,7 +340,7 @@ class ExecutorLost(Fact):
     silent_seconds: float
 
 
-class ExecutorDraining(Fact):
+class ExecutorDraining(Fact, frozen=True, kw_only=True):
     """An executor takes no new attempts."""
 
     event: ClassVar[str] = "executor.draining"
@@ -348,7 +348,7 @@ class ExecutorDraining(Fact):
     reason: str | None = None
 
 
-class ExecutorLeft(Fact):
+class ExecutorLeft(Fact, frozen=True, kw_only=True):
     """An executor ended its session by itself."""
 
     event: ClassVar[str] = "executor.left"
@@ -361,7 +361,7 @@ ExecutorFact = ExecutorJoined | ExecutorLost | ExecutorDraining | ExecutorLeft
 # --- token ----------------------------------------------------------------------------------------
 
 
-class TokenIssued(Fact):
+class TokenIssued(Fact, frozen=True, kw_only=True):
     """An API token was made; the secret itself is nowhere in the store."""
 
     event: ClassVar[str] = "token.issued"
@@ -371,7 +371,7 @@ class TokenIssued(Fact):
     expires_at: datetime | None = None
 
 
-class TokenRevoked(Fact):
+class TokenRevoked(Fact, frozen=True, kw_only=True):
     """An API token opens nothing any more."""
 
     event: ClassVar[str] = "token.revoked"

@@ -38,7 +38,12 @@ class BlobRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CommandSpec(
-    Struct, frozen=True, kw_only=True, tag_field="kind", tag="command", forbid_unknown_fields=True,
+    Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="command",
+    forbid_unknown_fields=True,
     omit_defaults=True,
 ):
     """A program with its arguments, or a script given to a shell. Exactly one of the two."""
@@ -68,7 +73,9 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_seconds: Annotated[float, Meta(ge=0, le=7 * 86400)] = 60
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.1
     on: tuple[RetryReason, ...] = RETRIED_BY_DEFAULT
-    not_exit_codes: Annotated[tuple[Annotated[int, Meta(ge=1, le=255)], ...], Meta(max_length=255)] = ()
+    not_exit_codes: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=255)], ...], Meta(max_length=255)
+    ] = ()
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -149,7 +149,7 @@ class LogChunk(Struct, frozen=True, kw_only=True, tag="log"):
 
     first: int
     last: int
-    bytes: int
+    text_bytes: int
     """Bytes of text in it."""
     lines: bytes
 

@@ -18,7 +18,9 @@ class NatsConnection:
     the log behind it.
     """
 
-    def __init__(self, url: str, *, name: str, on_connect: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, url: str, *, name: str, on_connect: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._url = url
         self._name = name
         self._on_connect = on_connect
@@ -80,7 +82,9 @@ class NatsConnection:
 async def server_version(url: str) -> tuple[int, ...]:
     """Give the version of the NATS server at `url`; raises `OSError` when it cannot be reached."""
     try:
-        client = await nats.connect(url, connect_timeout=3, allow_reconnect=False, max_reconnect_attempts=0)
+        client = await nats.connect(
+            url, connect_timeout=3, allow_reconnect=False, max_reconnect_attempts=0
+        )
     except Exception as error:
         message = f"cannot reach NATS: {error}"
         raise OSError(message) from error

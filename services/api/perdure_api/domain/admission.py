@@ -59,14 +59,14 @@ def admit(
         left = room.get(candidate.queue)
         if left is not None and left <= 0:
             continue
-        fitting = [s for s in seats if free[s.executor] > 0 and s.takes(candidate.queue, candidate.lane)]
+        fitting = [
+            s for s in seats if free[s.executor] > 0 and s.takes(candidate.queue, candidate.lane)
+        ]
         if not fitting:
             continue
         seat = max(fitting, key=lambda s: free[s.executor])
         free[seat.executor] -= 1
         if left is not None:
             room[candidate.queue] = left - 1
-        assignments.append(
-            Assignment(candidate.run, candidate.queue, seat.executor, seat.session)
-        )
+        assignments.append(Assignment(candidate.run, candidate.queue, seat.executor, seat.session))
     return assignments

@@ -26,7 +26,9 @@ def evolve(queue: Queue | None, fact: QueueFact) -> Queue:
     queue = queue or Queue(name=fact.queue)
     match fact:
         case QueueConfigured():
-            return replace(queue, concurrency=fact.concurrency, rate_per_minute=fact.rate_per_minute)
+            return replace(
+                queue, concurrency=fact.concurrency, rate_per_minute=fact.rate_per_minute
+            )
         case QueuePaused():
             return replace(queue, paused=True)
         case QueueResumed():
@@ -35,7 +37,9 @@ def evolve(queue: Queue | None, fact: QueueFact) -> Queue:
             assert_never(fact)
 
 
-def configure(queue: Queue, *, concurrency: int | None, rate_per_minute: int | None) -> tuple[QueueFact, ...]:
+def configure(
+    queue: Queue, *, concurrency: int | None, rate_per_minute: int | None
+) -> tuple[QueueFact, ...]:
     """Set the limits; nothing happens when they are so already."""
     if (queue.concurrency, queue.rate_per_minute) == (concurrency, rate_per_minute):
         return ()

@@ -304,9 +304,7 @@ def _attempt_over(
 ) -> Run:
     if run.attempt is None or run.attempt.ended_at is not None:
         return run
-    attempt = replace(
-        run.attempt, state=state, ended_at=stamp.time, failure=failure, usage=usage
-    )
+    attempt = replace(run.attempt, state=state, ended_at=stamp.time, failure=failure, usage=usage)
     return replace(
         run, attempt=attempt, past=(*run.past, (attempt.number, state))[-REMEMBERED_ATTEMPTS:]
     )
@@ -335,7 +333,10 @@ def _again(run: Run, stamp: Stamp) -> Run:
 
 
 def _finished(
-    run: Run, phase: Literal["completed", "cancelled"], fact: RunCompleted | RunCancelled, stamp: Stamp
+    run: Run,
+    phase: Literal["completed", "cancelled"],
+    fact: RunCompleted | RunCancelled,
+    stamp: Stamp,
 ) -> Run:
     forced = isinstance(fact, RunCancelled) and fact.forced
     run = _attempt_over(run, "fenced" if forced else phase, stamp, usage=_usage(fact))

@@ -112,13 +112,28 @@ class Lose(Command, frozen=True, kw_only=True):
 
 
 Action = Literal[
-    "cancel", "resume", "restart", "rerun", "retry-items", "retry-now", "hold", "release", "fail",
-    "priority", "delete",
+    "cancel",
+    "resume",
+    "restart",
+    "rerun",
+    "retry-items",
+    "retry-now",
+    "hold",
+    "release",
+    "fail",
+    "priority",
+    "delete",
 ]
 
 FINAL: tuple[State, ...] = ("completed", "partial", "failed", "cancelled")
 NOT_FINAL: tuple[State, ...] = (
-    "scheduled", "waiting", "queued", "running", "retrying", "paused", "cancelling",
+    "scheduled",
+    "waiting",
+    "queued",
+    "running",
+    "retrying",
+    "paused",
+    "cancelling",
 )
 
 LEGAL: dict[Action, tuple[State, ...]] = {
@@ -209,9 +224,7 @@ def decide(run: Run, command: Command, now: datetime) -> tuple[RunFact, ...] | R
         case Reprioritise():
             if command.priority == run.priority:
                 return ()
-            return (
-                RunReprioritised(run=run.id, priority=command.priority, reason=command.reason),
-            )
+            return (RunReprioritised(run=run.id, priority=command.priority, reason=command.reason),)
         case Delete():
             return (RunDeleted(run=run.id, removed=command.removed, reason=command.reason),)
         case _:
@@ -269,9 +282,7 @@ def after_failure(
     )
     if wait is None:
         return RunFailed(run=run.id, failure=failure)
-    return RetryScheduled(
-        run=run.id, next_attempt_at=now + wait, wait_seconds=wait.total_seconds()
-    )
+    return RetryScheduled(run=run.id, next_attempt_at=now + wait, wait_seconds=wait.total_seconds())
 
 
 def _resume(run: Run, command: Resume) -> tuple[RunFact, ...] | Rejection:
@@ -314,5 +325,3 @@ def _release(run: Run, command: Release, now: datetime) -> tuple[RunFact, ...]:
 def actions(run: Run, now: datetime) -> dict[str, str | None]:
     """Give every action with the reason why it is not legal now, None where it is."""
     return {action: why_not(run, action, now) for action in LEGAL}
-
-

@@ -12,6 +12,7 @@ from perdure_contract.facts import (
     AttemptFailed,
     AttemptReleased,
     Failure,
+    Json,
     ReportRefused,
     RunCancelled,
     RunCheckpointed,
@@ -21,7 +22,15 @@ from perdure_contract.facts import (
     RunQueued,
 )
 from perdure_contract.specs import BlobRef
-from perdure_contract.wire import Attempt, Checkpoint, Ended, Finding, LogChunk, ProgressMade, Verdict
+from perdure_contract.wire import (
+    Attempt,
+    Checkpoint,
+    Ended,
+    Finding,
+    LogChunk,
+    ProgressMade,
+    Verdict,
+)
 
 from perdure_api.domain.run import OWN_ENDS, Run
 from perdure_api.domain.run_commands import after_failure
@@ -44,7 +53,12 @@ class Heard(Struct, frozen=True):
 
 
 def hear(
-    run: Run, attempt: Attempt, finding: Finding, now: datetime, *, result_blob: BlobRef | None = None
+    run: Run,
+    attempt: Attempt,
+    finding: Finding,
+    now: datetime,
+    *,
+    result_blob: BlobRef | None = None,
 ) -> Heard:
     """Decide about one report."""
     current = run.attempt
@@ -69,8 +83,10 @@ def hear(
 def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:
     ends = dict(run.past)
     how = ends.get(attempt.number)
-    known_fence = run.attempt is None or run.attempt.number != attempt.number or (
-        run.attempt.fence == attempt.fence
+    known_fence = (
+        run.attempt is None
+        or run.attempt.number != attempt.number
+        or (run.attempt.fence == attempt.fence)
     )
     if how in OWN_ENDS and known_fence:
         return Heard("duplicate", why=f"attempt {attempt.number} had ended ({how})")
@@ -105,7 +121,7 @@ def _ended(
     run: Run, attempt: Attempt, end: Ended, now: datetime, result_blob: BlobRef | None
 ) -> tuple[RunFact, ...]:
     usage = end.usage
-    common = {
+    common: dict[str, Json] = {
         "lines": usage.lines,
         "bytes": usage.bytes,
         "log_sha256": usage.log_sha256,
@@ -114,7 +130,7 @@ def _ended(
         "progress": end.progress,
         "metrics": end.metrics,
     }
-    result = {"result": end.result, "result_blob": result_blob}
+    result: dict[str, Json] = {"result": end.result, "result_blob": result_blob}
     number = attempt.number
     match end.outcome:
         case "completed":

@@ -22,9 +22,7 @@ def evolve(token: Token | None, fact: TokenFact) -> Token:
     """Fold one fact into the state."""
     match fact:
         case TokenIssued():
-            return Token(
-                id=fact.token, name=fact.name, role=fact.role, expires_at=fact.expires_at
-            )
+            return Token(id=fact.token, name=fact.name, role=fact.role, expires_at=fact.expires_at)
         case TokenRevoked():
             if token is None:
                 message = "a token was revoked before it was issued"

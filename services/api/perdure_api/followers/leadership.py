@@ -4,8 +4,9 @@ It saves work, it does not keep the truth: every duty is also safe when two do i
 reads through the very connection that holds the lock, losing the one is losing the other.
 """
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -44,3 +45,31 @@ async def leadership(url: str, duty: str) -> AsyncIterator[asyncpg.Connection]:
 def _key(duty: str) -> int:
     """Make a signed 32-bit number of a name."""
     return zlib.crc32(duty.encode()) - (1 << 31)
+
+
+PROVE_SECONDS: Final = 2.0
+
+
+async def lead(url: str, duty: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Do a duty whenever this process leads, for ever; step down when the lock's connection breaks."""
+    while True:
+        try:
+            async with leadership(url, duty) as connection:
+                task = asyncio.ensure_future(work())
+                try:
+                    await _until_broken(connection, task)
+                finally:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("duty laid down", duty=duty, error=type(error).__name__)
+        await clock.pause(ASK_AGAIN_SECONDS)
+
+
+async def _until_broken(connection: asyncpg.Connection, task: asyncio.Future[None]) -> None:
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=PROVE_SECONDS)
+        if done:
+            task.result()
+            return
+        await connection.fetchval("SELECT 1")

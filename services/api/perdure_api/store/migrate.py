@@ -11,8 +11,9 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 import asyncpg
-
 from perdure_runtime import logs
+
+from perdure_api.errors import CannotStart
 
 log = logs.get(__name__)
 
@@ -28,10 +29,6 @@ CREATE TABLE IF NOT EXISTS perdure.migrations (
     sha256     text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )"""
-
-
-class CannotMigrate(Exception):  # noqa: N818 - reads as the sentence it is
-    """A database cannot be brought up to date; the message says why and what to do."""
 
 
 class Migration(NamedTuple):
@@ -63,7 +60,7 @@ async def migrate(url: str) -> list[str]:
         The names of the migrations that were applied now.
 
     Raises:
-        CannotMigrate: when the rights do not suffice, or an applied migration was edited since.
+        CannotStart: when the rights do not suffice, or an applied migration was edited since.
     """
     connection = await asyncpg.connect(url)
     try:
@@ -74,7 +71,7 @@ async def migrate(url: str) -> list[str]:
             f"The database user may not migrate ({error}): "
             "set PERDURE_MIGRATE_URL to the user that owns the database."
         )
-        raise CannotMigrate(message) from error
+        raise CannotStart(message) from error
     finally:
         await connection.close()
 
@@ -115,7 +112,7 @@ async def _bring_up_to_date(connection: asyncpg.Connection) -> list[str]:
                 f"Migration {migration.name} was changed after it was applied to this database: "
                 "use the program version that applied it, or a new database."
             )
-            raise CannotMigrate(message)
+            raise CannotStart(message)
     await _set_rights(connection)
     return done
 

@@ -15,7 +15,8 @@ CREATE TABLE perdure_views.run_list_1_1 (
     kind       text NOT NULL,
     job        text,
     state      text NOT NULL,             -- as of the last event; the clock can make it queued
-    due_at     timestamptz,               -- scheduled, retrying: when the clock makes it queued
+    waits_for  text,                      -- scheduled | retrying: what it is again after a hold
+    due_at     timestamptz,               -- when the clock makes it queued
     queue      text NOT NULL,
     executor   text,                      -- of the last attempt
     tags       text[] NOT NULL,
@@ -28,6 +29,7 @@ CREATE INDEX ON perdure_views.run_list_1_1 (tenant, state, created);
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, queue, created);
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, executor, created) WHERE executor IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, job, created) WHERE job IS NOT NULL;
+CREATE INDEX ON perdure_views.run_list_1_1 (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (rerun_of) WHERE rerun_of IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (reverse(run_id::text) text_pattern_ops);
@@ -36,8 +38,9 @@ CREATE INDEX ON perdure_views.run_list_1_1 USING gin (tags) WHERE tags <> '{}';
 CREATE VIEW perdure_views.run_list AS SELECT * FROM perdure_views.run_list_1_1;
 INSERT INTO perdure.checkpoints (name, build, version, position, status) VALUES ('run_list', 1, 1, 0, 'live');
 
--- The last position whose event was committed at or before a time; 0 when there is none. Times rise
--- with positions, so some 25 look-ups in the primary key find it, and no index on time is needed.
+-- About the last position whose event was committed at or before a time; 0 when there is none. Times
+-- rise with positions but for what replicas commit within the same moment, so some 25 look-ups in the
+-- primary key find it, and no index on time is needed. Who must not miss one asks for a minute before.
 CREATE FUNCTION perdure.position_at(moment timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

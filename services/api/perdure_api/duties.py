@@ -1,0 +1,82 @@
+"""What an api process does beside answering: writing, dispatching, listening, carrying the log on."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from perdure_contract import subjects
+from perdure_runtime import logs
+from perdure_runtime.loop import Loop
+from perdure_runtime.nats_connection import NatsConnection
+
+from perdure_api.commands import Commands
+from perdure_api.followers.dispatcher import Dispatcher
+from perdure_api.followers.leadership import lead
+from perdure_api.intake.reaper import Reaper
+from perdure_api.intake.reports import Reports
+from perdure_api.intake.requests import Requests
+from perdure_api.intake.sessions import Sessions
+from perdure_api.messaging.controls import Controls
+from perdure_api.messaging.grants import Grants
+from perdure_api.store.database import Database
+from perdure_api.store.writer import Commit, Writer
+
+log = logs.get(__name__)
+
+
+class Core:
+    """The parts that write: made once a process, by `bootstrap`."""
+
+    def __init__(self, database: Database, nats: NatsConnection, *, lease_seconds: float) -> None:
+        self.database = database
+        self.nats = nats
+        self.writer = Writer(database.url)
+        self.controls = Controls(nats)
+        self.grants = Grants(database, self.controls)
+        self.commands = Commands(self.writer, self.controls)
+        self.sessions = Sessions(database, self.writer, self.grants, lease_seconds=lease_seconds)
+        self.requests = Requests(database, nats, self.sessions, Reports(self.writer))
+        self._dispatcher = Loop("dispatcher", Dispatcher(database, self.writer, self.grants).tick)
+        self._reaper = Loop(
+            "reaper",
+            Reaper(database, self.writer, nats, self.controls, lease_seconds=lease_seconds).tick,
+        )
+        self._news = asyncio.Event()
+        self.writer.on_commit(self._committed)
+
+    def duties(self) -> list[Coroutine[None, None, None]]:
+        """Give everything that must run for as long as the process serves."""
+        return [
+            self.writer.run(),
+            lead(self.database.url, "dispatcher", self._dispatcher.run),
+            lead(self.database.url, "reaper", self._reaper.run),
+            self._answer_executors(),
+            self._tell_replicas(),
+        ]
+
+    def _committed(self, _commit: Commit) -> None:
+        self._dispatcher.wake()
+        self._news.set()
+
+    async def _answer_executors(self) -> None:
+        while not self.nats.connected:
+            await asyncio.sleep(0.1)
+
+        async def heard(_message: object) -> None:
+            self._dispatcher.wake()
+
+        await self.nats.client.subscribe(subjects.WAKE, cb=heard)
+        await self.requests.serve()
+
+    async def _tell_replicas(self) -> None:
+        """Wake the other replicas after commits, at most 200 times a second; may be lost."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self.nats.connected:
+                try:
+                    await self.nats.client.publish(
+                        subjects.WAKE, str(self.writer.position).encode()
+                    )
+                except Exception as error:
+                    log.debug("wake not sent", error=type(error).__name__)
+            await asyncio.sleep(0.005)

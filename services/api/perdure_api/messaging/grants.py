@@ -1,0 +1,90 @@
+"""Grants as they are sent: the request with its small content put back, the checkpoint to go on from."""
+
+import asyncpg
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+from perdure_contract import wire
+from perdure_contract.facts import RunCheckpointed, type_name
+from perdure_contract.identifiers import run_stream
+from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.wire import Attempt, Grant
+
+from perdure_api.domain.run import Run
+from perdure_api.messaging.controls import Controls
+from perdure_api.store.codec import decode
+from perdure_api.store.database import Database
+
+INLINE_IN_GRANT_BYTES = 65536
+"""Content up to this goes along with the grant; an executor fetches larger content in pages."""
+
+
+class Grants:
+    """Sends grants of open attempts to their executor. Sending one twice is harmless."""
+
+    def __init__(self, database: Database, controls: Controls) -> None:
+        self._database = database
+        self._controls = controls
+
+    async def send(self, session: str, runs: Sequence[Run]) -> None:
+        """Grant each run's open attempt to its executor."""
+        messages = []
+        for run in runs:
+            if run.attempt is not None:
+                messages.append((run.attempt.executor, await self._grant(session, run)))
+        if messages:
+            await self._controls.send(messages)
+
+    async def _grant(self, session: str, run: Run) -> Grant:
+        attempt = run.attempt
+        if attempt is None:
+            message = f"run {run.id} has no attempt to grant"
+            raise ValueError(message)
+        return Grant(
+            attempt=Attempt(run=run.id, number=attempt.number, fence=attempt.fence),
+            session=session,
+            tenant=run.tenant,
+            request=await self._with_content(run),
+            from_checkpoint=await self._checkpoint(run, attempt.from_checkpoint),
+            first_checkpoint_number=1 if run.checkpoint is None else run.checkpoint.number + 1,
+        )
+
+    async def _with_content(self, run: Run) -> RunRequest:
+        request = run.request
+        spec = request.spec
+        refs = [ref for ref in (spec.script, spec.stdin) if isinstance(ref, BlobRef)]
+        if not refs or sum(ref.bytes for ref in refs) > INLINE_IN_GRANT_BYTES:
+            return request
+        rows = await self._database.pool.fetch(
+            "SELECT sha256, data FROM perdure.blobs WHERE run_id = $1::text::uuid", run.id
+        )
+        content = {bytes(row[0]).hex(): row[1].decode() for row in rows}
+
+        def put_back(text: str | BlobRef | None) -> str | BlobRef | None:
+            return content.get(text.sha256, text) if isinstance(text, BlobRef) else text
+
+        spec = replace(spec, script=put_back(spec.script), stdin=put_back(spec.stdin))
+        return replace(request, spec=spec)
+
+    async def _checkpoint(self, run: Run, number: int | None) -> wire.Checkpoint | None:
+        if number is None or run.checkpoint is None:
+            return None
+        if number == run.checkpoint.number:
+            mark = run.checkpoint
+            return wire.Checkpoint(number=number, cursor=mark.cursor, state=mark.state)
+        return await _older_checkpoint(self._database.pool, run, number)
+
+
+async def _older_checkpoint(pool: asyncpg.Pool, run: Run, number: int) -> wire.Checkpoint | None:
+    rows = await pool.fetch(
+        "SELECT data FROM perdure.events WHERE stream = $1 AND type = $2 AND position >= $3 "
+        "ORDER BY version",
+        run_stream(run.id),
+        type_name(RunCheckpointed),
+        run.created,
+    )
+    for row in rows:
+        fact = decode(type_name(RunCheckpointed), row[0])
+        if isinstance(fact, RunCheckpointed) and fact.number == number:
+            return wire.Checkpoint(number=number, cursor=fact.cursor, state=fact.state)
+    return None

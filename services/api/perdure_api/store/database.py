@@ -1,0 +1,59 @@
+"""Connections to PostgreSQL: a pool for reads, an engine for composed queries, one for the writer."""
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+READ_CONNECTIONS = 10
+COMMAND_TIMEOUT_SECONDS = 30
+
+
+def _as_bytes(value: bytes) -> bytes:
+    return bytes(value)
+
+
+async def prepare(connection: asyncpg.Connection) -> None:
+    """Let `json` columns go in and out as the exact bytes they are."""
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=_as_bytes, decoder=_as_bytes, format="binary"
+    )
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Open one connection of its own: for the writer, for a leader, for a follower."""
+    connection = await asyncpg.connect(url, timeout=5, command_timeout=COMMAND_TIMEOUT_SECONDS)
+    await prepare(connection)
+    return connection
+
+
+class Database:
+    """Where reads go. Decisions and writes go through the writer's own connection."""
+
+    def __init__(self, url: str, pool: asyncpg.Pool, engine: AsyncEngine) -> None:
+        self.url = url
+        self.pool = pool
+        self.engine = engine
+
+    @classmethod
+    async def connect(cls, url: str) -> "Database":
+        """Open the pool; raises what asyncpg raises when the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=2,
+            max_size=READ_CONNECTIONS,
+            timeout=5,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            init=prepare,
+        )
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=2,
+            max_overflow=READ_CONNECTIONS,
+            pool_pre_ping=True,
+        )
+        return cls(url, pool, engine)
+
+    async def close(self) -> None:
+        """Close every connection, those in use after at most 2 seconds by force."""
+        await self.engine.dispose()
+        await self.pool.close()

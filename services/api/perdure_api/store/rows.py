@@ -1,0 +1,190 @@
+"""The writer's statements, and batches turned into their column arrays.
+
+One statement stores all events, new runs and changed runs of a transaction: every array is one
+column. Text is cast on the server, which is cheaper than making UUID objects here.
+"""
+
+from typing import Any
+
+import asyncpg
+from msgspec.structs import replace
+
+from perdure_api.domain.run import Run
+from perdure_api.store.batch import Batch
+from perdure_api.store.state import StreamRow, decode_stream_state, encode_state, run_columns
+
+LOCK_RUNS = """
+SELECT run_id::text, state FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[])
+ORDER BY run_id FOR UPDATE"""
+
+LOCK_STREAMS = """
+SELECT stream, tenant, version, first_position, last_position, state FROM perdure.streams
+WHERE stream = ANY($1::text[]) ORDER BY stream FOR UPDATE"""
+
+TAKE_POSITIONS = """
+UPDATE perdure.head SET position = position + $1, time = $2 RETURNING position - $1, chain"""
+
+INSERT_LANES = """
+INSERT INTO perdure.lanes (queue, lane) SELECT * FROM unnest($1::text[], $2::text[])
+ON CONFLICT DO NOTHING"""
+
+INSERT_BLOBS = """
+INSERT INTO perdure.blobs (run_id, sha256, data)
+SELECT a::uuid, b, c FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS u(a, b, c)
+ON CONFLICT DO NOTHING"""
+
+INSERT_LOGS = """
+INSERT INTO perdure.log_chunks (run_id, attempt, first_line, last_line, bytes, lines)
+SELECT a::uuid, b, c, d, e, f
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
+  AS u(a, b, c, d, e, f)
+ON CONFLICT DO NOTHING"""
+
+STORE_EVENTS_AND_RUNS = """
+WITH chained AS (
+  UPDATE perdure.head SET chain = $2
+), appended AS (
+  INSERT INTO perdure.events (position, id, stream, version, type, tenant, time, actor,
+                              correlation_id, causation_id, data, sha256, chain)
+  SELECT a, b::uuid, c, d, e, f, $1, g, h::uuid, i::uuid, j, k, l
+  FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
+              $10::text[], $11::text[], $12::json[], $13::bytea[], $14::bytea[])
+    AS u(a, b, c, d, e, f, g, h, i, j, k, l)
+), begun AS (
+  INSERT INTO perdure.runs (run_id, tenant, version, first_position, last_position, phase, queue,
+                            lane, priority, ready_at, executor, act_at, unique_key, state)
+  SELECT a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n
+  FROM unnest($15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::bigint[], $20::text[],
+              $21::text[], $22::text[], $23::smallint[], $24::timestamptz[], $25::text[],
+              $26::timestamptz[], $27::text[], $28::json[])
+    AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+)
+UPDATE perdure.runs AS r
+SET version = u.c, last_position = u.d, phase = u.e, priority = u.f, ready_at = u.g, executor = u.h,
+    act_at = u.i, unique_key = u.j, state = u.k
+FROM unnest($29::text[], $30::bigint[], $31::bigint[], $32::text[], $33::smallint[],
+            $34::timestamptz[], $35::text[], $36::timestamptz[], $37::text[], $38::json[])
+  AS u(a, c, d, e, f, g, h, i, j, k)
+WHERE r.run_id = u.a::uuid"""
+
+STORE_STREAMS = """
+INSERT INTO perdure.streams (stream, tenant, version, first_position, last_position, state)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::json[])
+ON CONFLICT (stream) DO UPDATE
+SET version = excluded.version, last_position = excluded.last_position, state = excluded.state"""
+
+
+def stream_row(row: asyncpg.Record) -> StreamRow:
+    """Make the row of a stream that is not a run's."""
+    return StreamRow(
+        stream=row[0],
+        tenant=row[1],
+        version=row[2],
+        first_position=row[3],
+        last_position=row[4],
+        state=decode_stream_state(row[0], row[5]),
+    )
+
+
+def lane_key(run: Run) -> tuple[str, str]:
+    """Give the queue and lane of a run."""
+    columns = run_columns(run, run.created_at)
+    return columns.queue, columns.lane
+
+
+def blob_columns(batch: Batch) -> tuple[list[Any], ...]:
+    """Give the blobs of a batch as columns."""
+    keys = list(batch.blobs)
+    return [k[0] for k in keys], [k[1] for k in keys], [batch.blobs[k] for k in keys]
+
+
+def log_columns(batch: Batch) -> tuple[list[Any], ...]:
+    """Give the log chunks of a batch as columns."""
+    chunks = list(batch.logs.values())
+    return (
+        [attempt.run for attempt, _ in chunks],
+        [attempt.number for attempt, _ in chunks],
+        [chunk.first for _, chunk in chunks],
+        [chunk.last for _, chunk in chunks],
+        [chunk.text_bytes for _, chunk in chunks],
+        [chunk.lines for _, chunk in chunks],
+    )
+
+
+def run_arrays(batch: Batch, base: int) -> list[list[Any]]:
+    """Give new and changed runs as columns; positions are shifted from the batch's to the log's."""
+    begun: list[tuple[Any, ...]] = []
+    changed: list[tuple[Any, ...]] = []
+    for run_id in batch.new_runs | batch.changed_runs:
+        run = batch.runs[run_id]
+        is_new = run_id in batch.new_runs
+        if not is_new and run_id not in batch.changed_runs:
+            continue
+        run = replace(
+            run,
+            position=run.position + base + 1,
+            created=run.created + base + 1 if is_new else run.created,
+        )
+        batch.runs[run_id] = run
+        c = run_columns(run, batch.now)
+        state = encode_state(run)
+        if is_new:
+            begun.append(
+                (
+                    run_id,
+                    run.tenant,
+                    run.version,
+                    run.created,
+                    run.position,
+                    c.phase,
+                    c.queue,
+                    c.lane,
+                    c.priority,
+                    c.ready_at,
+                    c.executor,
+                    c.act_at,
+                    c.unique_key,
+                    state,
+                )
+            )
+        else:
+            changed.append(
+                (
+                    run_id,
+                    run.version,
+                    run.position,
+                    c.phase,
+                    c.priority,
+                    c.ready_at,
+                    c.executor,
+                    c.act_at,
+                    c.unique_key,
+                    state,
+                )
+            )
+    return [*_columns(begun, 14), *_columns(changed, 10)]
+
+
+def stream_arrays(batch: Batch, base: int) -> list[list[Any]]:
+    """Give changed streams as columns; positions are shifted from the batch's to the log's."""
+    found: list[tuple[Any, ...]] = []
+    for stream in sorted(batch.changed_streams):
+        row = batch.streams[stream]
+        first = row.first_position if row.first_position > 0 else -row.first_position + base
+        found.append(
+            (
+                stream,
+                row.tenant,
+                row.version,
+                first,
+                row.last_position + base + 1,
+                encode_state(row.state),
+            )
+        )
+    return _columns(found, 6)
+
+
+def _columns(table: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    if not table:
+        return [[] for _ in range(width)]
+    return [list(column) for column in zip(*table, strict=True)]

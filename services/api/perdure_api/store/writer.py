@@ -1,0 +1,361 @@
+"""The only writer of the log: group commit, positions without gaps, fences checked under row locks.
+
+Callers submit *works*. Whatever waited while the last commit ran goes into the next transaction:
+
+    lock and load rows of runs (by id), then of streams (by name)
+    perform each work on the batch, purely; a refused work leaves no trace
+    store side rows, lock the head, take positions, store events and inline rows
+    commit; only then does any caller hear of it
+
+The head is locked last, so positions follow commit order even with several api replicas; readers may
+rely on `position > last` without gaps. A transaction that fails by anything but refusal is tried again
+work by work, so that one poisoned work cannot fail the others. When the connection breaks during the
+commit, its outcome is looked up by the id of the batch's first event.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from msgspec import Struct
+from perdure_contract import envelope
+from perdure_contract.envelope import Event
+from perdure_runtime import logs
+from perdure_runtime.clock import monotonic, new_id, rfc3339
+
+from perdure_api.errors import ApiError, Unavailable
+from perdure_api.store import database, rows
+from perdure_api.store.batch import Batch, FactTooLargeError
+from perdure_api.store.state import decode_run
+
+log = logs.get(__name__)
+
+MAX_BATCH_WEIGHT = 1000
+"""Runs or reports in one transaction; a heavier single work (a bulk request) goes alone."""
+MAX_WAITING_WEIGHT = 60_000
+"""More than this waiting is refused: a bounded queue answers quickly, an endless one dies slowly."""
+
+T = TypeVar("T")
+
+
+class Work(Struct, Generic[T], kw_only=True):
+    """Something to be done in one transaction, all or nothing.
+
+    `perform` is pure over the batch; it may raise `errors.Rejected`. It gives a function that reads
+    the result once positions are known. `prepare` may read and lock more inside the transaction,
+    before any work is performed; it must not write to the log.
+    """
+
+    perform: Callable[[Batch], Callable[[], T]]
+    runs: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    prepare: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
+    weight: int = 1
+
+
+class Commit(Struct, frozen=True):
+    """What a transaction brought: handed to those who wait for news."""
+
+    position: int
+    """The last position of the log."""
+    events: int
+
+
+class Done(Struct, Generic[T], frozen=True):
+    """A work's result and the log's last position at its commit."""
+
+    result: T
+    position: int
+
+
+class _Waiting(Struct):
+    work: Work[Any]
+    future: asyncio.Future[Done[Any]]
+
+
+class Writer:
+    """Takes works in, commits them in groups, tells who waits."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._queue: deque[_Waiting] = deque()
+        self._underway: list[_Waiting] = []
+        self._weight = 0
+        self._arrived = asyncio.Event()
+        self._connection: asyncpg.Connection | None = None
+        self._listeners: list[Callable[[Commit], None]] = []
+        self._lanes: set[tuple[str, str]] = set()
+        self.position = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether PostgreSQL could be reached when last tried."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    def on_commit(self, listener: Callable[[Commit], None]) -> None:
+        """Have `listener` called after each commit that appended events; it must not block."""
+        self._listeners.append(listener)
+
+    async def submit(self, work: Work[T]) -> Done[T]:
+        """Have a work done and give its result once it is committed.
+
+        Raises `Rejected` when it was refused, `Unavailable` when PostgreSQL is away or too much
+        waits; then nothing of it was stored.
+        """
+        if self._weight + work.weight > MAX_WAITING_WEIGHT and self._queue:
+            why = "Too many requests are waiting to be stored."
+            raise Unavailable(why)
+        future: asyncio.Future[Done[T]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(work, future))
+        self._weight += work.weight
+        self._arrived.set()
+        return await future
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._underway = self._take()
+                if not self._underway:
+                    self._arrived.clear()
+                    continue
+                await self._commit_group(self._underway)
+        finally:
+            for waiting in (*self._underway, *self._queue):
+                _fail(waiting, Unavailable("The server is stopping."))
+            if self._connection is not None:
+                with contextlib.suppress(Exception):
+                    await self._connection.close(timeout=1)
+
+    def _take(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        weight = 0
+        while self._queue:
+            waiting = self._queue[0]
+            if group and weight + waiting.work.weight > MAX_BATCH_WEIGHT:
+                break
+            self._queue.popleft()
+            self._weight -= waiting.work.weight
+            if waiting.future.done():
+                continue
+            weight += waiting.work.weight
+            group.append(waiting)
+        return group
+
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        try:
+            connection = await self._connect()
+            await self._transact(connection, group)
+        except (
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            TimeoutError,
+        ) as error:
+            await self._lost_connection(group, error)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.exceptions.OperatorInterventionError):
+                await self._lost_connection(group, error)
+            elif len(group) > 1:
+                log.warning("group was taken apart", error=type(error).__name__, works=len(group))
+                for waiting in group:
+                    await self._commit_group([waiting])
+            elif isinstance(error, asyncpg.UniqueViolationError | asyncpg.DeadlockDetectedError):
+                # Another replica was first; what it stored is visible to a second look.
+                await self._retry_alone(group[0])
+            else:
+                _fail(group[0], _storage_failure(error))
+        except Exception as error:
+            log.exception("group failed")
+            for waiting in group:
+                _fail(waiting, error)
+
+    async def _retry_alone(self, waiting: _Waiting) -> None:
+        try:
+            await self._transact(await self._connect(), [waiting])
+        except Exception as error:
+            log.exception("work failed twice")
+            _fail(waiting, _storage_failure(error))
+
+    async def _lost_connection(self, group: list[_Waiting], error: Exception) -> None:
+        log.warning("PostgreSQL is away", error=type(error).__name__)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+        for waiting in group:
+            if not waiting.future.done():
+                _fail(
+                    waiting, Unavailable("PostgreSQL cannot be reached now.", retry_after_seconds=2)
+                )
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection = await database.connect(self._url)
+            await connection.execute("SET application_name = 'perdure writer'")
+            self._connection = connection
+        return self._connection
+
+    async def _transact(self, connection: asyncpg.Connection, group: list[_Waiting]) -> None:
+        outcomes: list[tuple[_Waiting, Any]]
+        transaction = connection.transaction()
+        await transaction.start()
+        first_id: str | None = None
+        try:
+            batch = await self._load(connection, group)
+            for waiting in group:
+                if waiting.work.prepare is not None:
+                    await waiting.work.prepare(connection, batch)
+            performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
+            position, first_id = await self._store(connection, batch)
+            outcomes = [(waiting, read()) for waiting, read in performed]
+            for make in batch.late:
+                statement = make()
+                await connection.execute(statement.sql, *statement.arguments)
+        except BaseException:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            if first_id is None or not await self._was_committed(first_id):
+                raise
+        if batch.events:
+            self.position = position
+            commit = Commit(position, len(batch.events))
+            for listener in self._listeners:
+                listener(commit)
+        for waiting, outcome in outcomes:
+            if isinstance(outcome, ApiError | FactTooLargeError):
+                _fail(waiting, outcome)
+            elif not waiting.future.done():
+                waiting.future.set_result(Done(outcome, position))
+
+    async def _was_committed(self, event_id: str) -> bool:
+        """Look up whether the commit that broke went through; keeps trying for 20 seconds."""
+        deadline = monotonic() + 20
+        while True:
+            try:
+                self._connection = None
+                connection = await self._connect()
+                return bool(
+                    await connection.fetchval(
+                        "SELECT EXISTS (SELECT FROM perdure.events WHERE position > $1 AND id = $2)",
+                        self.position,
+                        event_id,
+                    )
+                )
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                if monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+
+    async def _load(self, connection: asyncpg.Connection, group: list[_Waiting]) -> Batch:
+        run_ids = sorted({run for waiting in group for run in waiting.work.runs})
+        names = sorted({name for waiting in group for name in waiting.work.streams})
+        runs = {}
+        if run_ids:
+            found = await connection.fetch(rows.LOCK_RUNS, run_ids)
+            runs = {row[0]: decode_run(row[1]) for row in found}
+        streams = {}
+        if names:
+            found = await connection.fetch(rows.LOCK_STREAMS, names)
+            streams = {row[0]: rows.stream_row(row) for row in found}
+        now = await connection.fetchval("SELECT clock_timestamp()")
+        return Batch(now, runs, streams)
+
+    async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, str | None]:
+        for statement in batch.statements:
+            await connection.execute(statement.sql, *statement.arguments)
+        await self._store_lanes(connection, batch)
+        if batch.blobs:
+            await connection.execute(rows.INSERT_BLOBS, *rows.blob_columns(batch))
+        if batch.logs:
+            await connection.execute(rows.INSERT_LOGS, *rows.log_columns(batch))
+        if not batch.events:
+            return self.position, None
+        # The last lock: from here to the end of the commit nobody else gets a position.
+        base, chain = await connection.fetchrow(rows.TAKE_POSITIONS, len(batch.events), batch.now)
+        columns, chain = _event_columns(batch, base, chain)
+        await connection.execute(
+            rows.STORE_EVENTS_AND_RUNS, batch.now, chain, *columns, *rows.run_arrays(batch, base)
+        )
+        if batch.changed_streams:
+            await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch, base))
+        return base + len(batch.events), columns[1][0]
+
+    async def _store_lanes(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        wanted = {rows.lane_key(batch.runs[run]) for run in batch.new_runs} - self._lanes
+        if wanted:
+            queues, lanes = zip(*sorted(wanted), strict=True)
+            await connection.execute(rows.INSERT_LANES, list(queues), list(lanes))
+            self._lanes |= wanted
+
+
+def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactTooLargeError]:
+    mark = batch.mark()
+    try:
+        return work.perform(batch)
+    except (ApiError, FactTooLargeError) as error:
+        batch.back_to(mark)
+        refusal = error
+        return lambda: refusal
+
+
+def _event_columns(batch: Batch, base: int, chain: bytes) -> tuple[list[list[Any]], bytes]:
+    """Give the columns of the events to store, and the chain after the last of them."""
+    ids = [new_id() for _ in batch.events]
+    time = rfc3339(batch.now)
+    positions, hashes, links = [], [], []
+    for index, new in enumerate(batch.events):
+        sha256 = envelope.payload_sha256(new.data)
+        event = Event(
+            position=base + index + 1,
+            id=ids[index],
+            stream=new.stream,
+            version=new.version,
+            type=new.type,
+            time=time,
+            tenant=new.tenant,
+            data=new.data,
+            actor=new.actor,
+            correlation_id=new.correlation,
+            causation_id=None if new.cause is None else ids[new.cause],
+        )
+        chain = envelope.chain_link(chain, event, sha256)
+        positions.append(event.position)
+        hashes.append(sha256)
+        links.append(chain)
+    events = batch.events
+    columns: list[list[Any]] = [
+        positions,
+        ids,
+        [e.stream for e in events],
+        [e.version for e in events],
+        [e.type for e in events],
+        [e.tenant for e in events],
+        [e.actor for e in events],
+        [e.correlation for e in events],
+        [None if e.cause is None else ids[e.cause] for e in events],
+        [e.data for e in events],
+        hashes,
+        links,
+    ]
+    return columns, chain
+
+
+def _storage_failure(error: Exception) -> Exception:
+    if isinstance(error, asyncpg.exceptions.InsufficientResourcesError):
+        return Unavailable("PostgreSQL has no room left (disk or memory).", retry_after_seconds=5)
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+        return Unavailable("PostgreSQL cannot be reached now.", retry_after_seconds=2)
+    return error
+
+
+def _fail(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(error)
