@@ -3,14 +3,18 @@
 import asyncio
 import os
 
+import asyncpg
 import click
 
+from perdure_api.store.migrate import CannotMigrate
 from perdure_api.store.migrate import migrate as apply_migrations
+from perdure_cli.output import Output, json_option
 from perdure_cli.stops import WrongUse
 
 
 @click.command()
-def migrate() -> None:
+@json_option
+def migrate(*, as_json: bool) -> None:
     """Apply the pending migrations; repeatable, and safe while older programs run.
 
     Connects with PERDURE_MIGRATE_URL (the owner of the database), else PERDURE_DATABASE_URL.
@@ -19,4 +23,18 @@ def migrate() -> None:
     if not url:
         message = "Set PERDURE_MIGRATE_URL or PERDURE_DATABASE_URL to the database to migrate."
         raise WrongUse(message)
-    asyncio.run(apply_migrations(url))
+    out = Output(as_json=as_json)
+    try:
+        applied = asyncio.run(apply_migrations(url))
+    except CannotMigrate as error:
+        raise WrongUse(str(error)) from error
+    except (OSError, asyncpg.PostgresError, ValueError) as error:
+        message = f"Cannot migrate the database ({error}): check the URL and that it is running."
+        raise WrongUse(message) from error
+    if as_json:
+        out.value({"applied": applied})
+    else:
+        for name in applied:
+            out.line(f"applied {name}")
+        if not applied:
+            out.line("The database is up to date.")

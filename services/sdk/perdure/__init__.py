@@ -3,9 +3,8 @@
     import perdure
 
     with perdure.Client() as client:
-        run = client.submit(
-            perdure.NewRun(name="report", spec=perdure.CommandSpec(argv=("/usr/bin/make", "report")))
-        )
+        spec = perdure.CommandSpec(argv=("/usr/bin/make", "report"))
+        run = client.submit(perdure.NewRun(name="report", spec=spec))
         print(client.wait(run.id).state)
 
 `Client` blocks, `AsyncClient` is awaited; the methods are the same. Refusals are exceptions, see
@@ -29,6 +28,7 @@ from perdure.errors import (
     WaitedTooLong,
 )
 from perdure.following import LinesSeen, ProgressSeen, StateSeen, Update
+from perdure.log_of_events import EventView
 from perdure.new_run import NewRun, Requested
 from perdure_contract.specs import CommandSpec, Limits, Retry
 
@@ -38,6 +38,7 @@ __all__ = [
     "Client",
     "CommandSpec",
     "Conflict",
+    "EventView",
     "Forbidden",
     "Invalid",
     "Limits",

@@ -11,12 +11,15 @@ from httpx_sse import EventSource, aconnect_sse, connect_sse
 
 from perdure import answers, fleet, log_of_events, runs
 from perdure.endpoint import find_endpoint
-from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
+from perdure.errors import BadAnswer, Unavailable, Unreachable
 from perdure.following import Following, Update
+from perdure.listening import Listening
+from perdure.log_of_events import EventView, Tailing
 from perdure.operation import Operation
-from perdure.requests import Pause, Request, Steps
+from perdure.requests import Pause, Request, Steps, parameters
 
 T = TypeVar("T")
+Heard = TypeVar("Heard")
 
 TIMEOUT = httpx.Timeout(30, connect=5)
 STREAM_TIMEOUT = httpx.Timeout(30, connect=5, read=60)
@@ -65,6 +68,12 @@ class Calls:
         sends_json = {"Content-Type": "application/json"} if request.body is not None else {}
         return request.method, self.url + request.path, {**sends_json, **request.headers}
 
+    def _pause(self, listening: Listening[Heard], why: str) -> float:
+        seconds = listening.broke()
+        if seconds is None:
+            raise Unreachable(self.url, why)
+        return seconds
+
 
 class Client(Calls):
     """Speaks to Perdure and waits for each answer. A context manager; safe to use from threads.
@@ -112,29 +121,43 @@ class Client(Calls):
 
     def follow(self, run: str) -> Iterator[Update]:
         """Give what happens to a run, live, until it is final; the last state comes at the end."""
-        following = Following(run)
-        while not following.ended and following.streams:
+        return self._listen(Following(run))
+
+    def follow_events(
+        self,
+        *,
+        after: int | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        stream: str | None = None,
+    ) -> Iterator[EventView]:
+        """Give events as they happen, without end; those behind a position first, else new ones."""
+        return self._listen(Tailing(after=after, type=type, stream=stream))
+
+    def _listen(self, listening: Listening[Heard]) -> Iterator[Heard]:
+        while listening.streams and listening.goes_on():
             try:
                 with connect_sse(
                     self._http,
                     "GET",
-                    self.url + following.path,
-                    headers=following.headers,
+                    self.url + listening.path,
+                    params=parameters(listening.params),
+                    headers=listening.headers,
                     timeout=STREAM_TIMEOUT,
                 ) as source:
                     if not source.response.is_success:
                         source.response.read()
-                    _check(source)
+                    _check(source, listening)
                     for event in source.iter_sse():
-                        yield from following.read(event.event, event.data, event.id)
-                        if following.ended:
+                        yield from listening.hear(event.event, event.data, event.id)
+                        if not listening.goes_on():
                             return
-            except (BadAnswer, NotFound):
-                following.cannot_stream()
-            except (httpx.TransportError, Unavailable):
-                time.sleep(following.broke())
-        while not following.ended:
-            yield from self.send(following.look())
+                time.sleep(self._pause(listening, "the stream ended"))
+            except (BadAnswer, httpx.ReadTimeout):
+                listening.cannot_stream()
+            except (httpx.TransportError, Unavailable) as error:
+                time.sleep(self._pause(listening, _why(error)))
+        while listening.goes_on():
+            yield from self.send(listening.look())
 
     def _exchange(self, request: Request[T]) -> T:
         method, url, headers = self._prepared(request)
@@ -190,32 +213,46 @@ class AsyncClient(Calls):
             outcome: T = end.value
             return outcome
 
-    async def follow(self, run: str) -> AsyncIterator[Update]:
+    def follow(self, run: str) -> AsyncIterator[Update]:
         """Give what happens to a run, live, until it is final; the last state comes at the end."""
-        following = Following(run)
-        while not following.ended and following.streams:
+        return self._listen(Following(run))
+
+    def follow_events(
+        self,
+        *,
+        after: int | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        stream: str | None = None,
+    ) -> AsyncIterator[EventView]:
+        """Give events as they happen, without end; those behind a position first, else new ones."""
+        return self._listen(Tailing(after=after, type=type, stream=stream))
+
+    async def _listen(self, listening: Listening[Heard]) -> AsyncIterator[Heard]:
+        while listening.streams and listening.goes_on():
             try:
                 async with aconnect_sse(
                     self._http,
                     "GET",
-                    self.url + following.path,
-                    headers=following.headers,
+                    self.url + listening.path,
+                    params=parameters(listening.params),
+                    headers=listening.headers,
                     timeout=STREAM_TIMEOUT,
                 ) as source:
                     if not source.response.is_success:
                         await source.response.aread()
-                    _check(source)
+                    _check(source, listening)
                     async for event in source.aiter_sse():
-                        for update in following.read(event.event, event.data, event.id):
+                        for update in listening.hear(event.event, event.data, event.id):
                             yield update
-                        if following.ended:
+                        if not listening.goes_on():
                             return
-            except (BadAnswer, NotFound):
-                following.cannot_stream()
-            except (httpx.TransportError, Unavailable):
-                await asyncio.sleep(following.broke())
-        while not following.ended:
-            for update in await self.send(following.look()):
+                await asyncio.sleep(self._pause(listening, "the stream ended"))
+            except (BadAnswer, httpx.ReadTimeout):
+                listening.cannot_stream()
+            except (httpx.TransportError, Unavailable) as error:
+                await asyncio.sleep(self._pause(listening, _why(error)))
+        while listening.goes_on():
+            for update in await self.send(listening.look()):
                 yield update
 
     async def _exchange(self, request: Request[T]) -> T:
@@ -229,16 +266,17 @@ class AsyncClient(Calls):
         return answers.read(request, response)
 
 
-def _check(source: EventSource) -> None:
+def _check(source: EventSource, listening: Listening[Heard]) -> None:
     response = source.response
     if not response.is_success:
         raise answers.problem(response)
     kind = response.headers.get("content-type", "").partition(";")[0]
     if kind != "text/event-stream":
         raise BadAnswer(str(response.url), f"{kind or 'nothing'} instead of a stream")
+    listening.opened()
 
 
-def _why(error: httpx.TransportError) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     return str(error) or "the connection broke"

@@ -32,7 +32,7 @@ class Unreachable(PerdureError):  # noqa: N818
     """Nobody answered at the server's address, or the connection broke."""
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"Cannot reach Perdure at {url} ({why}): is it running? `make run` starts it.")
+        super().__init__(f"Cannot reach Perdure at {url} ({why}). `make run` starts one.")
         self.url = url
         self.why = why
 
@@ -41,7 +41,7 @@ class BadAnswer(PerdureError):  # noqa: N818
     """Something answered that is not this API."""
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"{url} answered something that is not Perdure's API ({why}): check the address.")
+        super().__init__(f"{url} did not answer as Perdure does ({why}): check the address.")
         self.url = url
 
 

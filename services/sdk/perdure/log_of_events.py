@@ -1,9 +1,17 @@
 """Calls about the event log."""
 
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
 from msgspec import Struct
 
-from perdure.requests import Page, Request, get
+from perdure.errors import BadAnswer
+from perdure.listening import Listening
+from perdure.requests import Page, Parameter, Pause, Request, Steps, get
 from perdure_contract.facts import Json
+
+EVENTS_A_LOOK: Final = 500
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -48,3 +56,47 @@ def run_events(
 ) -> Request[Page[EventView]]:
     """Read the events of one run, in order of version."""
     return get(f"/api/runs/{run}/events", Page[EventView], after=after, limit=limit)
+
+
+class Tailing(Listening[EventView]):
+    """What one reader of the event log has read."""
+
+    def __init__(
+        self,
+        *,
+        after: int | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        stream: str | None = None,
+    ) -> None:
+        super().__init__("/api/events/stream")
+        self._position = after
+        self._type = type
+        self._stream = stream
+
+    @property
+    def params(self) -> dict[str, Parameter]:
+        """The position to begin behind, and which events."""
+        return {"after": self._position, "type": self._type, "stream": self._stream}
+
+    def read(self, kind: str, data: str) -> Iterator[EventView]:
+        """Read one event; whatever its kind is called, its data is a CloudEvent."""
+        del kind
+        try:
+            event = msgspec.json.decode(data, type=EventView)
+        except msgspec.DecodeError as error:
+            raise BadAnswer(self.path, str(error)) from error
+        self._position = event.position
+        yield event
+
+    def look(self) -> Steps[tuple[EventView, ...]]:
+        """Ask for what is behind the last position; only when one is known."""
+        if self._position is None:
+            why = "no stream to be had; say from which position to read"
+            raise BadAnswer(self.path, why)
+        page: EventPage = yield events(
+            after=self._position, type=self._type, stream=self._stream, limit=EVENTS_A_LOOK
+        )
+        self._position = page.next
+        if not page.items:
+            yield Pause(1.0)
+        return page.items

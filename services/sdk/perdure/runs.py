@@ -76,7 +76,7 @@ def why(run: str) -> Request[WhyView]:
     return get(f"/api/runs/{run}/why", WhyView)
 
 
-def log(
+def log(  # noqa: PLR0913 - one argument a parameter of the API
     run: str,
     *,
     attempt: int | None = None,

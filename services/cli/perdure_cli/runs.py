@@ -1,0 +1,296 @@
+"""`perdure run`: submit, look at and steer runs."""
+
+import sys
+
+import click
+
+from perdure_cli.quantities import DURATION
+from perdure_cli.submit import submit
+from perdure_cli.talking import Talk, talking
+from perdure_cli.watching import entry_text, outcome, said, watch
+from perdure_contract.objects import RunView
+
+LINES_A_PAGE = 500
+
+RUN = click.argument("run_id", metavar="RUN")
+REASON = click.option("--reason", help="Why; it stands in the run's events.")
+EXPECTED = click.option(
+    "--expected-version", type=int, help="Refuse if the run has changed since this version."
+)
+
+
+@click.group()
+def run() -> None:
+    """Submit, list, show, follow and steer runs."""
+
+
+run.add_command(submit)
+
+
+@run.command("list")
+@click.option("--state", help="One or more, with commas: failed,partial.")
+@click.option("--queue")
+@click.option("--executor")
+@click.option("--tag")
+@click.option("--kind")
+@click.option("--job")
+@click.option("--since", metavar="TIME", help="Requested at or after.")
+@click.option("--until", metavar="TIME", help="Requested before.")
+@click.option("--q", help="Words to look for.")
+@click.option("--sort", help="Order of the list.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--after", metavar="CURSOR", help="Go on behind the `next` of another list.")
+@talking
+def list_runs(  # noqa: PLR0913 - one argument a filter
+    talk: Talk,
+    *,
+    state: str | None,
+    queue: str | None,
+    executor: str | None,
+    tag: str | None,
+    kind: str | None,
+    job: str | None,
+    since: str | None,
+    until: str | None,
+    q: str | None,
+    sort: str | None,
+    limit: int,
+    after: str | None,
+) -> None:
+    """List runs, the newest first."""
+    page = talk.client.list_runs(
+        state=state,
+        queue=queue,
+        executor=executor,
+        tag=tag,
+        kind=kind,
+        job=job,
+        since=since,
+        until=until,
+        q=q,
+        sort=sort,
+        limit=limit,
+        after=after,
+    )
+    if talk.out.as_json:
+        talk.out.value(page)
+        return
+    talk.out.columns(
+        ["RUN", "STATE", "ATTEMPT", "QUEUE", "REQUESTED", "NAME"],
+        [
+            (r.id, r.state, f"{r.attempt}/{r.max_attempts}", r.queue, r.created_at[:19] + "Z", r.name)
+            for r in page.items
+        ],
+    )
+    if page.next is not None:
+        talk.out.note(f"There are more: --after {page.next}")
+
+
+@run.command()
+@RUN
+@click.option("--at", type=int, metavar="VERSION", help="As of this event of the run.")
+@talking
+def show(talk: Talk, *, run_id: str, at: int | None) -> None:
+    """Show one run and its attempts."""
+    found = talk.client.get_run(run_id, at=at)
+    if talk.out.as_json:
+        talk.out.value(found)
+        return
+    talk.out.facts(_facts(found))
+    tries = talk.client.attempts(run_id).items if at is None else ()
+    if tries:
+        talk.out.line("")
+        talk.out.columns(
+            ["ATTEMPT", "STATE", "EXECUTOR", "STARTED", "CPU S", "LINES", "FAILURE"],
+            [
+                (
+                    each.number, each.state, each.executor, each.started_at[:19] + "Z",
+                    each.cpu_seconds, each.lines, each.failure.message if each.failure else None,
+                )
+                for each in tries
+            ],
+        )  # fmt: skip
+
+
+@run.command()
+@RUN
+@talking
+def why(talk: Talk, *, run_id: str) -> None:
+    """Say why a run is in its state."""
+    found = talk.client.why(run_id)
+    if talk.out.as_json:
+        talk.out.value(found)
+        return
+    talk.out.line(found.sentence)
+    for link in found.because:
+        talk.out.line(f"  {link.rule}: " + ", ".join(f"{k} {v}" for k, v in link.values.items()))
+
+
+@run.command()
+@RUN
+@click.option("--attempt", type=click.IntRange(1), help="Default: the last.")
+@click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Default: both.")
+@click.option("--tail", type=click.IntRange(1), help="Only the last so many lines.")
+@click.option("--raw", is_flag=True, help="Send control characters to the terminal as they are.")
+@talking
+def log(  # noqa: PLR0913 - one argument an option
+    talk: Talk,
+    *,
+    run_id: str,
+    attempt: int | None,
+    stream: str | None,
+    tail: int | None,
+    raw: bool,
+) -> None:
+    """Print the output of a run; as JSON, each line is one object."""
+    raw = raw or not sys.stdout.isatty()
+    after: int | None = None
+    while True:
+        page = talk.client.log(
+            run_id,
+            attempt=attempt,
+            stream=stream,
+            after=after,
+            tail=tail,
+            limit=None if tail else LINES_A_PAGE,
+        )
+        for entry in page.items:
+            if talk.out.as_json:
+                talk.out.value(entry)
+            else:
+                click.echo(entry_text(entry, raw=raw))
+        if tail or page.next is None or not page.items:
+            return
+        after = int(page.next)
+
+
+@run.command()
+@RUN
+@click.option("--raw", is_flag=True, help="Send control characters to the terminal as they are.")
+@talking
+def follow(talk: Talk, *, run_id: str, raw: bool) -> None:
+    """Watch a run to its end; exit 1 if it did not complete."""
+    watch(talk, run_id, raw=raw)
+
+
+@run.command()
+@RUN
+@click.option("--timeout", type=DURATION, help="Give up after this time.")
+@talking
+def wait(talk: Talk, *, run_id: str, timeout: float | None) -> None:
+    """Wait for a run's end without its output; exit 1 if it did not complete."""
+    found = talk.client.wait(run_id, timeout_seconds=timeout)
+    _tell(talk, found)
+    if found.state != "completed":
+        sys.exit(1)
+
+
+@run.command()
+@RUN
+@click.option("--force", is_flag=True, help="KILL now; fence the attempt if nobody answers.")
+@REASON
+@EXPECTED
+@talking
+def cancel(
+    talk: Talk, *, run_id: str, force: bool, reason: str | None, expected_version: int | None
+) -> None:
+    """End a run: TERM to all its processes, then KILL."""
+    _tell(
+        talk,
+        talk.client.cancel(run_id, force=force, reason=reason, expected_version=expected_version),
+    )
+
+
+@run.command("retry-now")
+@RUN
+@REASON
+@EXPECTED
+@talking
+def retry_now(
+    talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None
+) -> None:
+    """Wait no longer for the next attempt or the scheduled time."""
+    _tell(talk, talk.client.retry_now(run_id, reason=reason, expected_version=expected_version))
+
+
+@run.command()
+@RUN
+@REASON
+@EXPECTED
+@talking
+def hold(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
+    """Set a run aside that waits to start."""
+    _tell(talk, talk.client.hold(run_id, reason=reason, expected_version=expected_version))
+
+
+@run.command()
+@RUN
+@REASON
+@EXPECTED
+@talking
+def release(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
+    """Let a held run go on."""
+    _tell(talk, talk.client.release(run_id, reason=reason, expected_version=expected_version))
+
+
+@run.command()
+@RUN
+@click.option("--message", required=True, help="What went wrong; people see it as the failure.")
+@REASON
+@EXPECTED
+@talking
+def fail(
+    talk: Talk, *, run_id: str, message: str, reason: str | None, expected_version: int | None
+) -> None:
+    """End a run by hand as failed."""
+    _tell(
+        talk, talk.client.fail(run_id, message, reason=reason, expected_version=expected_version)
+    )
+
+
+@run.command(context_settings={"ignore_unknown_options": True})
+@RUN
+@click.argument("value", type=click.IntRange(-100, 100), metavar="PRIORITY")
+@REASON
+@EXPECTED
+@talking
+def priority(
+    talk: Talk, *, run_id: str, value: int, reason: str | None, expected_version: int | None
+) -> None:
+    """Move a run before or behind others of its queue: -100 to 100, higher goes first."""
+    _tell(
+        talk,
+        talk.client.set_priority(run_id, value, reason=reason, expected_version=expected_version),
+    )
+
+
+def _tell(talk: Talk, found: RunView) -> None:
+    if talk.out.as_json:
+        talk.out.value(found)
+    else:
+        talk.out.line(outcome(found))
+
+
+def _facts(found: RunView) -> list[tuple[str, object]]:
+    return [
+        ("run", found.id),
+        ("name", found.name),
+        ("state", found.state),
+        ("failure", found.failure.message if found.failure else None),
+        ("progress", said(found.progress) if found.progress else None),
+        ("attempt", f"{found.attempt} of {found.max_attempts}"),
+        ("executor", found.executor),
+        ("queue", found.queue),
+        ("priority", found.priority or None),
+        ("tags", found.tags),
+        ("labels", found.labels),
+        ("unique key", found.unique_key),
+        ("requested", found.created_at),
+        ("started", found.started_at),
+        ("ended", found.ended_at),
+        ("next attempt", found.next_attempt_at),
+        ("result", found.result),
+        ("metrics", found.metrics),
+        ("version", found.version),
+        ("argv", " ".join(found.spec.argv) if found.spec.argv else None),
+    ]

@@ -1,0 +1,101 @@
+"""`perdure run submit`: request a run."""
+
+from pathlib import PurePath
+from typing import Final, TextIO
+
+import click
+
+from perdure import CommandSpec, Limits, NewRun, Retry
+from perdure_cli.policies import policies
+from perdure_cli.quantities import MOMENT, PAIR
+from perdure_cli.stops import WrongUse
+from perdure_cli.talking import Talk, talking
+from perdure_cli.watching import watch
+
+EXAMPLE: Final = "Example: perdure run submit --follow -- /usr/bin/make report"
+LONGEST_NAME: Final = 200
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGUMENT]...]")
+@click.option("--script", type=click.File(), help="Run this file with --shell; - is stdin.")
+@click.option("--shell", help="What runs the script (/bin/sh).")
+@click.option("--name", help="What people see (default: the program's name).")
+@click.option("--env", type=PAIR, multiple=True, help="Variable for the program.")
+@click.option("--cwd", metavar="DIRECTORY", help="Where it runs, on the executor.")
+@click.option("--stdin", type=click.File(), help="What it reads; - is standard input.")
+@click.option("--queue", help="Queue to stand in (default).")
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher first (0).")
+@click.option("--tag", "tags", multiple=True, help="Word to find it by.")
+@click.option("--label", "labels", type=PAIR, multiple=True, help="What the executor must have.")
+@click.option("--at", "run_at", type=MOMENT, help="Not before: 2030-01-31T02:30:00Z, or +30s.")
+@click.option("--unique-key", help="Refuse it while another run with this key goes on.")
+@policies
+@click.option("--idempotency-key", help="Asking again with this key gives the same run.")
+@click.option("--follow", is_flag=True, help="Watch it to its end; exit 1 if it did not complete.")
+@talking
+def submit(  # noqa: PLR0913 - one argument a field of the request
+    talk: Talk,
+    *,
+    argv: tuple[str, ...],
+    script: TextIO | None,
+    shell: str | None,
+    name: str | None,
+    env: Pairs,
+    cwd: str | None,
+    stdin: TextIO | None,
+    queue: str | None,
+    priority: int,
+    tags: tuple[str, ...],
+    labels: Pairs,
+    run_at: str | None,
+    unique_key: str | None,
+    idempotency_key: str | None,
+    follow: bool,
+    retry: Retry | None,
+    limits: Limits | None,
+) -> None:
+    """Request a run of a program with its arguments, or of a script."""
+    if bool(argv) == bool(script):
+        message = f"Give a program after `--`, or --script FILE. {EXAMPLE}"
+        raise WrongUse(message)
+    if shell is not None and script is None:
+        message = "--shell is for --script: a program is started without a shell."
+        raise WrongUse(message)
+    spec = CommandSpec(
+        argv=argv or None,
+        script=None if script is None else script.read(),
+        shell=shell or "/bin/sh",
+        env=dict(env),
+        cwd=cwd,
+        stdin=None if stdin is None else stdin.read(),
+    )
+    wanted = NewRun(
+        spec=spec,
+        name=name or _name(argv, script),
+        queue=queue,
+        priority=priority,
+        tags=tags,
+        labels=dict(labels),
+        run_at=run_at,
+        unique_key=unique_key,
+        retry=retry,
+        limits=limits,
+    )
+    run = talk.client.submit(wanted, idempotency_key=idempotency_key)
+    if follow:
+        if not talk.out.as_json:
+            talk.out.note(f"run {run.id} · {talk.client.url}/runs/{run.id}")
+        watch(talk, run.id)
+    elif talk.out.as_json:
+        talk.out.value(run)
+    else:
+        talk.out.line(run.id)
+
+
+def _name(argv: tuple[str, ...], script: TextIO | None) -> str:
+    source = argv[0] if argv else str(getattr(script, "name", "script"))
+    shown = "".join(letter for letter in PurePath(source).name if letter.isprintable())
+    return shown[:LONGEST_NAME] or "run"
