@@ -10,7 +10,6 @@ CREATE TABLE perdure_views.run_list_1_1 (
     run_id     uuid PRIMARY KEY,
     tenant     text NOT NULL,
     created    bigint NOT NULL,           -- position of its request: order and keyset of the list
-    position   bigint NOT NULL,           -- position of the last event folded in
     name       text NOT NULL,
     kind       text NOT NULL,
     job        text,
