@@ -6,7 +6,7 @@ import os
 import asyncpg
 import click
 
-from perdure_api.store.migrate import CannotMigrate
+from perdure_api.errors import CannotStart
 from perdure_api.store.migrate import migrate as apply_migrations
 from perdure_cli.output import Output, json_option
 from perdure_cli.stops import WrongUse
@@ -26,7 +26,7 @@ def migrate(*, as_json: bool) -> None:
     out = Output(as_json=as_json)
     try:
         applied = asyncio.run(apply_migrations(url))
-    except CannotMigrate as error:
+    except CannotStart as error:
         raise WrongUse(str(error)) from error
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         message = f"Cannot migrate the database ({error}): check the URL and that it is running."

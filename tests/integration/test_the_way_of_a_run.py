@@ -1,0 +1,205 @@
+"""A run from its request to its outcome, over real PostgreSQL and NATS, the executor played."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from perdure_api.domain.run_commands import Cancel, Hold, Release
+from perdure_api.duties import Core
+from perdure_api.errors import Rejected
+from perdure_contract import facts, wire
+from perdure_contract.specs import Retry
+
+from tests.support.api_core import (
+    BY,
+    PlayedExecutor,
+    ended,
+    event_types,
+    read_run,
+    request,
+    run_reaches,
+    running_core,
+)
+from tests.support.stack import Database, NatsUrls
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
+    async with running_core(database.url, nats.api) as running:
+        yield running
+
+
+@pytest.fixture
+async def executor(core: Core, nats: NatsUrls) -> AsyncIterator[PlayedExecutor]:
+    played = await PlayedExecutor(nats.executor, "one").connect()
+    await played.open()
+    yield played
+    await played.close()
+
+
+async def ask(core: Core, **fields: object) -> str:
+    done = await core.commands.request_run(BY, request(**fields))
+    return done.result.id
+
+
+async def test_an_ordinary_run_has_three_events(core: Core, executor: PlayedExecutor) -> None:
+    run_id = await ask(core)
+    grant = await executor.next_grant()
+    assert grant.attempt.run == run_id
+    assert await executor.report(grant.attempt, ended()) == ("accepted",)
+    assert await event_types(core, run_id) == ["requested", "attempt-started", "completed"]
+
+
+async def test_a_report_heard_twice_counts_once(core: Core, executor: PlayedExecutor) -> None:
+    run_id = await ask(core)
+    grant = await executor.next_grant()
+    await executor.report(grant.attempt, ended())
+    assert await executor.report(grant.attempt, ended()) == ("duplicate",)
+    assert await event_types(core, run_id) == ["requested", "attempt-started", "completed"]
+
+
+async def test_a_failed_attempt_is_tried_again_and_the_late_one_is_refused(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    policy = Retry(max_attempts=2, initial_seconds=0)
+    run_id = await ask(core, retry=policy)
+    first = await executor.next_grant()
+    failure = facts.Failure(reason="exit", message="exit code 1", exit_code=1)
+    await executor.report(first.attempt, ended("failed", failure=failure))
+    second = await executor.next_grant()
+    assert second.attempt.number == 2
+    stale = wire.Attempt(run=run_id, number=2, fence=1)
+    assert await executor.report(stale, ended()) == ("refused",)
+    await executor.report(second.attempt, ended("failed", failure=failure))
+    assert await event_types(core, run_id) == [
+        "requested", "attempt-started", "attempt-failed", "retry-scheduled", "attempt-started",
+        "report-refused", "attempt-failed", "failed",
+    ]
+
+
+async def test_cancelling_a_running_run_tells_its_executor(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id = await ask(core)
+    grant = await executor.next_grant()
+    await core.commands.act(BY, run_id, Cancel())
+    said = await executor.heard.get()
+    assert isinstance(said, wire.Cancel)
+    assert not said.force
+    await executor.report(grant.attempt, ended("cancelled"))
+    assert (await read_run(core, run_id)).phase == "cancelled"
+
+
+async def test_a_forced_cancel_closes_a_run_whose_executor_is_silent(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id = await ask(core)
+    grant = await executor.next_grant()
+    await core.commands.act(BY, run_id, Cancel(force=True))
+    run = await run_reaches(core, run_id, lambda run: run.is_final)
+    assert run.phase == "cancelled"
+    assert await executor.report(grant.attempt, ended()) == ("refused",)
+
+
+async def test_a_grant_that_was_lost_is_sent_again_with_a_heartbeat(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    await ask(core)
+    grant = await executor.next_grant()
+    await core.database.pool.execute("SELECT pg_sleep(2.1)")
+    beat = await executor.beat()
+    assert beat.live
+    assert (await executor.next_grant()).attempt == grant.attempt
+
+
+async def test_an_executor_that_returns_without_an_attempt_loses_it(
+    core: Core, executor: PlayedExecutor, nats: NatsUrls
+) -> None:
+    run_id = await ask(core, retry=Retry(max_attempts=2, initial_seconds=0))
+    await executor.next_grant()
+    again = await PlayedExecutor(nats.executor, "one").connect()
+    await again.open(previous=executor.session)
+    grant = await again.next_grant()
+    assert grant.attempt.number == 2
+    assert not (await executor.beat()).live
+    assert (await event_types(core, run_id))[2:4] == ["attempt-lost", "retry-scheduled"]
+    await again.close()
+
+
+async def test_a_second_executor_of_the_same_name_is_refused(
+    executor: PlayedExecutor, nats: NatsUrls
+) -> None:
+    again = await PlayedExecutor(nats.executor, executor.name).connect()
+    answer = await again.open()
+    assert answer.refused is not None
+    await again.close()
+
+
+async def test_a_silent_executor_loses_its_attempts_when_the_lease_ends(
+    database: Database, nats: NatsUrls
+) -> None:
+    async with running_core(database.url, nats.api, lease_seconds=1) as core:
+        played = await PlayedExecutor(nats.executor, "two").connect()
+        await played.open()
+        run_id = await ask(core)
+        grant = await played.next_grant()
+        run = await run_reaches(core, run_id, lambda run: run.is_final)
+        assert run.failure is not None
+        assert run.failure.reason == "lost"
+        assert await played.report(grant.attempt, ended()) == ("refused",)
+        await played.close()
+
+
+async def test_a_unique_key_is_held_until_the_run_ends(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id = await ask(core, unique_key="nightly")
+    with pytest.raises(Rejected) as refused:
+        await ask(core, unique_key="nightly")
+    assert refused.value.rejection.code == "already-running"
+    assert refused.value.rejection.run == run_id
+    grant = await executor.next_grant()
+    await executor.report(grant.attempt, ended())
+    await ask(core, unique_key="nightly")
+
+
+async def test_a_queue_limit_holds_back_what_is_over_it(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    await core.commands.configure_queue(BY, "narrow", concurrency=1, rate_per_minute=None)
+    first, second = [await ask(core, queue="narrow") for _ in range(2)]
+    grant = await executor.next_grant()
+    assert grant.attempt.run == first
+    assert (await read_run(core, second)).phase == "pending"
+    await executor.report(grant.attempt, ended())
+    assert (await executor.next_grant()).attempt.run == second
+
+
+async def test_a_held_run_starts_only_when_released(core: Core, executor: PlayedExecutor) -> None:
+    await core.commands.pause_queue(BY, "slow", None)
+    run_id = await ask(core, queue="slow")
+    await core.commands.act(BY, run_id, Hold())
+    await core.commands.resume_queue(BY, "slow", None)
+    other = await ask(core, queue="slow")
+    assert (await executor.next_grant()).attempt.run == other
+    await core.commands.act(BY, run_id, Release())
+    assert (await executor.next_grant()).attempt.run == run_id
+
+
+async def test_labels_choose_the_executor(core: Core, executor: PlayedExecutor, nats: NatsUrls) -> None:
+    run_id = await ask(core, labels={"gpu": "yes"})
+    plain = await ask(core)
+    assert (await executor.next_grant()).attempt.run == plain
+    labelled = await PlayedExecutor(nats.executor, "gpu").connect()
+    await labelled.open(labels={"gpu": "yes"})
+    assert (await labelled.next_grant()).attempt.run == run_id
+    await labelled.close()
+
+
+async def test_ten_thousand_runs_are_requested_in_one_transaction(core: Core) -> None:
+    done = await core.commands.request_runs(BY, [request() for _ in range(10_000)])
+    first, last = done.result[0], done.result[-1]
+    assert (first.position, last.position) == (done.position - 9_999, done.position)
+    stored = await core.database.pool.fetchval("SELECT count(*) FROM perdure.events")
+    assert stored == done.position
