@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from perdure_api.domain.run import Run
+from perdure_api.errors import Refused
 from perdure_api.projections import projection, run_list_fold
 from perdure_api.projections.projection import Recorded
 from perdure_api.store.database import Database
@@ -42,6 +43,7 @@ Sort = Literal["-created", "created"]
 COUNTED: Final = 10_000
 """Counts are exact up to here; one more means: more than this."""
 MAX_LIMIT: Final = 500
+_NOT_A_CURSOR: Final = "Take `next` as the last page with the same sort gave it."
 _CLOCK_SLACK: Final = timedelta(minutes=1)
 _ID_PART: Final = re.compile(r"^[0-9a-f-]{4,36}$")
 
@@ -84,10 +86,6 @@ class Page(Struct, frozen=True):
     next: str | None
 
 
-class BadCursor(ValueError):  # noqa: N818 - reads as the sentence it is
-    """This is not a cursor that an answer with the same sort gave: take `next` as it came."""
-
-
 class _Cursor(Struct, frozen=True, array_like=True):
     sort: str
     created: int
@@ -105,7 +103,7 @@ async def find(
     """Give a page of the runs of a tenant that pass the filter.
 
     Raises:
-        BadCursor: when `after` was not given by a page of the same sort.
+        Refused: when `after` was not given by a page of the same sort.
     """
     newest_first = sort == "-created"
     conditions = [run_list.c.tenant == tenant, *await _conditions(db, wanted)]
@@ -257,7 +255,7 @@ def _read_cursor(text: str, sort: Sort) -> int:
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         cursor = msgspec.msgpack.decode(packed, type=_Cursor)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise BadCursor(BadCursor.__doc__) from error
+        raise Refused("bad-cursor", _NOT_A_CURSOR) from error
     if cursor.sort != sort:
-        raise BadCursor(BadCursor.__doc__)
+        raise Refused("bad-cursor", _NOT_A_CURSOR)
     return cursor.created
