@@ -40,9 +40,7 @@ def tail(
             talk.out.line(f"{event.position}  {event.time}  {event.subject}  {event.type}  {data}")
 
 
-def _there(
-    talk: Talk, *, after: int, types: str | None, stream: str | None
-) -> Iterator[EventView]:
+def _there(talk: Talk, *, after: int, types: str | None, stream: str | None) -> Iterator[EventView]:
     while True:
         page = talk.client.events(after=after, type=types, stream=stream, limit=EVENTS_A_PAGE)
         yield from page.items

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, get_args
+from typing import Final, TypeVar, get_args
 
 import click
+import msgspec
 
 from perdure_cli.quantities import DURATION, SIZE
+from perdure_cli.stops import WrongUse
 from perdure_contract.specs import Limits, Retry, RetryReason
+
+T = TypeVar("T")
 
 REASONS: Final = get_args(RetryReason)
 
@@ -64,14 +68,10 @@ def policies(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `retry` and `limits`, each none when no option of it was given."""
 
     @wraps(command)
-    def run(**given: Any) -> None:  # click's own decoder has checked each value
-        retry = _taken(given, RETRY)
-        limits = _taken(given, LIMITS)
-        command(
-            retry=Retry(**retry) if retry else None,
-            limits=Limits(**limits) if limits else None,
-            **given,
-        )
+    def run(**given: object) -> None:
+        retry = _taken(given, RETRY, Retry)
+        limits = _taken(given, LIMITS, Limits)
+        command(retry=retry, limits=limits, **given)
 
     decorated: Callable[..., None] = run
     for option in reversed([*RETRY.values(), *LIMITS.values()]):
@@ -79,6 +79,10 @@ def policies(command: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-def _taken(given: dict[str, Any], options: dict[str, Option]) -> dict[str, Any]:
+def _taken(given: dict[str, object], options: dict[str, Option], kind: type[T]) -> T | None:
     values = {name: given.pop(name) for name in options}
-    return {name: value for name, value in values.items() if value not in (None, ())}
+    wanted = {name: value for name, value in values.items() if value not in (None, ())}
+    try:
+        return msgspec.convert(wanted, kind) if wanted else None
+    except msgspec.ValidationError as error:
+        raise WrongUse(str(error)) from error

@@ -36,9 +36,7 @@ def configure(
     """Give a queue its limits; what is left out is without limit."""
     _tell(
         talk,
-        talk.client.configure_queue(
-            name, concurrency=concurrency, rate_per_minute=rate_per_minute
-        ),
+        talk.client.configure_queue(name, concurrency=concurrency, rate_per_minute=rate_per_minute),
     )
 
 
@@ -70,8 +68,5 @@ def _tell(talk: Talk, found: QueueView) -> None:
 def _table(talk: Talk, *found: QueueView) -> None:
     talk.out.columns(
         ["QUEUE", "PAUSED", "QUEUED", "RUNNING", "CONCURRENCY", "RATE/MIN"],
-        [
-            (q.name, q.paused, q.queued, q.running, q.concurrency, q.rate_per_minute)
-            for q in found
-        ],
+        [(q.name, q.paused, q.queued, q.running, q.concurrency, q.rate_per_minute) for q in found],
     )

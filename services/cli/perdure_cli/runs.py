@@ -41,7 +41,7 @@ run.add_command(submit)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @click.option("--after", metavar="CURSOR", help="Go on behind the `next` of another list.")
 @talking
-def list_runs(  # noqa: PLR0913 - one argument a filter
+def list_runs(
     talk: Talk,
     *,
     state: str | None,
@@ -78,7 +78,7 @@ def list_runs(  # noqa: PLR0913 - one argument a filter
     talk.out.columns(
         ["RUN", "STATE", "ATTEMPT", "QUEUE", "REQUESTED", "NAME"],
         [
-            (r.id, r.state, f"{r.attempt}/{r.max_attempts}", r.queue, r.created_at[:19] + "Z", r.name)
+            (r.id, r.state, f"{r.attempt}/{r.max_attempts}", r.queue, _short(r.created_at), r.name)
             for r in page.items
         ],
     )
@@ -104,7 +104,7 @@ def show(talk: Talk, *, run_id: str, at: int | None) -> None:
             ["ATTEMPT", "STATE", "EXECUTOR", "STARTED", "CPU S", "LINES", "FAILURE"],
             [
                 (
-                    each.number, each.state, each.executor, each.started_at[:19] + "Z",
+                    each.number, each.state, each.executor, _short(each.started_at),
                     each.cpu_seconds, each.lines, each.failure.message if each.failure else None,
                 )
                 for each in tries
@@ -133,7 +133,7 @@ def why(talk: Talk, *, run_id: str) -> None:
 @click.option("--tail", type=click.IntRange(1), help="Only the last so many lines.")
 @click.option("--raw", is_flag=True, help="Send control characters to the terminal as they are.")
 @talking
-def log(  # noqa: PLR0913 - one argument an option
+def log(
     talk: Talk,
     *,
     run_id: str,
@@ -206,9 +206,7 @@ def cancel(
 @REASON
 @EXPECTED
 @talking
-def retry_now(
-    talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None
-) -> None:
+def retry_now(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
     """Wait no longer for the next attempt or the scheduled time."""
     _tell(talk, talk.client.retry_now(run_id, reason=reason, expected_version=expected_version))
 
@@ -243,9 +241,7 @@ def fail(
     talk: Talk, *, run_id: str, message: str, reason: str | None, expected_version: int | None
 ) -> None:
     """End a run by hand as failed."""
-    _tell(
-        talk, talk.client.fail(run_id, message, reason=reason, expected_version=expected_version)
-    )
+    _tell(talk, talk.client.fail(run_id, message, reason=reason, expected_version=expected_version))
 
 
 @run.command(context_settings={"ignore_unknown_options": True})
@@ -262,6 +258,10 @@ def priority(
         talk,
         talk.client.set_priority(run_id, value, reason=reason, expected_version=expected_version),
     )
+
+
+def _short(time: str) -> str:
+    return time[:19] + "Z"
 
 
 def _tell(talk: Talk, found: RunView) -> None:

@@ -36,7 +36,7 @@ Pairs = tuple[tuple[str, str], ...]
 @click.option("--idempotency-key", help="Asking again with this key gives the same run.")
 @click.option("--follow", is_flag=True, help="Watch it to its end; exit 1 if it did not complete.")
 @talking
-def submit(  # noqa: PLR0913 - one argument a field of the request
+def submit(
     talk: Talk,
     *,
     argv: tuple[str, ...],

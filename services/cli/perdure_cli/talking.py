@@ -32,7 +32,11 @@ def talking(command: Callable[Concatenate[Talk, P], None]) -> Callable[..., None
     @json_option
     @wraps(command)
     def run(
-        url: str | None, token: str | None, as_json: bool, *args: P.args, **kwargs: P.kwargs  # noqa: FBT001 - click passes by name
+        url: str | None,
+        token: str | None,
+        as_json: bool,  # noqa: FBT001 - click passes it by name
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
         with told_plainly(), Client(url, token) as client:
             command(Talk(client, Output(as_json=as_json)), *args, **kwargs)

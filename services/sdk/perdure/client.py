@@ -52,10 +52,6 @@ class Calls:
     executors = Operation(fleet.executors)
     drain_executor = Operation(fleet.drain_executor)
     events = Operation(log_of_events.events)
-    tokens = Operation(fleet.tokens)
-    issue_token = Operation(fleet.issue_token)
-    revoke_token = Operation(fleet.revoke_token)
-    login_link = Operation(fleet.login_link)
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         found = find_endpoint(url, token)

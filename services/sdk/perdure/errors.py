@@ -57,9 +57,10 @@ class WaitedTooLong(PerdureError):  # noqa: N818
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong at one place of a request."""
 
-    detail: str
+    message: str
     pointer: str = ""
     """JSON pointer into the body, like `/spec/argv/0`; or the name of a query parameter."""
+    code: str = ""
 
 
 class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +98,7 @@ class Problem(PerdureError):  # noqa: N818
 
     def _sentence(self) -> str:
         said = self.detail or self.title or f"The server answered {self.status}."
-        places = [f"{at.pointer}: {at.detail}" if at.pointer else at.detail for at in self.errors]
+        places = [f"{at.pointer}: {at.message}" if at.pointer else at.message for at in self.errors]
         fresh = [place for place in places if place not in said]
         return " · ".join([said, *fresh[:5]])
 

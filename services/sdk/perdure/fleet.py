@@ -1,38 +1,7 @@
-"""Calls about what runs are carried out by: queues, executors; and about who may call."""
-
-from msgspec import Struct
+"""Calls about what runs are carried out by: queues, executors."""
 
 from perdure.requests import Page, Request, get, post, put
 from perdure_contract.objects import ExecutorView, QueueView
-
-
-class Token(Struct, frozen=True, kw_only=True):
-    """An API token as it is listed; its secret is told once, when it is issued."""
-
-    id: str
-    name: str
-    role: str
-    created_at: str | None = None
-    expires_at: str | None = None
-    revoked_at: str | None = None
-    last_used_at: str | None = None
-
-
-class IssuedToken(Struct, frozen=True, kw_only=True):
-    """A new token with its secret, which is nowhere else."""
-
-    id: str
-    name: str
-    role: str
-    token: str
-    expires_at: str | None = None
-
-
-class LoginLink(Struct, frozen=True, kw_only=True):
-    """A link that opens the dashboard once."""
-
-    url: str
-    expires_at: str | None = None
 
 
 def queues() -> Request[Page[QueueView]]:
@@ -66,23 +35,3 @@ def executors() -> Request[Page[ExecutorView]]:
 def drain_executor(name: str, *, reason: str | None = None) -> Request[ExecutorView]:
     """Let an executor finish what it runs and take nothing new."""
     return post(f"/api/executors/{name}/drain", ExecutorView, {"reason": reason})
-
-
-def tokens() -> Request[Page[Token]]:
-    """List the API tokens, without their secrets."""
-    return get("/api/tokens", Page[Token])
-
-
-def issue_token(name: str, role: str, *, expires_at: str | None = None) -> Request[IssuedToken]:
-    """Make an API token; the answer is the only place that tells its secret."""
-    return post("/api/tokens", IssuedToken, {"name": name, "role": role, "expires_at": expires_at})
-
-
-def revoke_token(token: str, *, reason: str | None = None) -> Request[Token]:
-    """Let an API token open nothing any more."""
-    return post(f"/api/tokens/{token}/revoke", Token, {"reason": reason})
-
-
-def login_link() -> Request[LoginLink]:
-    """Make a link that opens the dashboard once, within ten minutes."""
-    return post("/api/login-links", LoginLink)

@@ -25,7 +25,7 @@ def submit_many(
     return post("/api/runs/bulk", Page[Requested], body, idempotency_key=idempotency_key)
 
 
-def list_runs(  # noqa: PLR0913 - one argument a filter of the API
+def list_runs(
     *,
     state: str | None = None,
     job: str | None = None,
@@ -76,7 +76,7 @@ def why(run: str) -> Request[WhyView]:
     return get(f"/api/runs/{run}/why", WhyView)
 
 
-def log(  # noqa: PLR0913 - one argument a parameter of the API
+def log(
     run: str,
     *,
     attempt: int | None = None,
