@@ -1,5 +1,6 @@
 import asyncpg
 import nats as nats_client
+
 from tests.support.stack import Database, NatsUrls, OwnNats
 
 

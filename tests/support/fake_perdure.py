@@ -10,8 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+import psutil
 
 DATA_DIR = Path(os.environ["PERDURE_DATA_DIR"])
 
@@ -56,11 +59,9 @@ def executor() -> None:
 
 
 def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import nats
 from nats.js.errors import NotFoundError
+
 from perdure_devstack.chosen import choose
 from perdure_devstack.directories import Directories
 from perdure_devstack.nats import EmbeddedNats, program
-
 from tests.support.programs import clean_environment, start, stop
 from tests.support.waiting import eventually
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import httpx
 import msgspec
-from perdure_devstack.endpoint import Endpoint
 
+from perdure_devstack.endpoint import Endpoint
 from tests.support.programs import clean_environment, start, stop
 from tests.support.waiting import eventually
 

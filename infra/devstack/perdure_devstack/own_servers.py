@@ -1,18 +1,20 @@
 """Servers of one's own, named by URL: can they be reached, and are they new enough?"""
 
 import asyncio
-import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 import nats
 from nats.errors import Error as NatsError
 
 from perdure_devstack.errors import CannotStart
+from perdure_devstack.nats import greeting
 
 POSTGRES_FLOOR: Final = 15
 NATS_FLOOR: Final = (2, 12)
+NATS_PORT: Final = 4222
 CONNECT_SECONDS: Final = 5.0
 
 
@@ -41,43 +43,45 @@ async def check_postgres(url: str, variable: str = "PERDURE_DATABASE_URL") -> No
 
 
 async def check_nats(url: str) -> None:
-    """Connect once and look at the version and for JetStream.
+    """Read the server's greeting, then log in once.
 
     Raises:
         CannotStart: when the URL, the server, the password or the version is wrong.
     """
-
-    async def quiet(_: Exception) -> None:
-        """Say nothing: the exception that `connect` raises is what is shown."""
-
     shown = _without_password(url)
     try:
-        connection = await nats.connect(
-            url,
-            allow_reconnect=False,
-            connect_timeout=int(CONNECT_SECONDS),
-            max_reconnect_attempts=0,
-            error_cb=quiet,
-        )
-    except (NatsError, OSError, ValueError, ssl.SSLError) as error:
+        parts = urlsplit(url.split(",", maxsplit=1)[0])
+        said = await greeting(parts.hostname or "127.0.0.1", parts.port or NATS_PORT)
+        version = tuple(int(number) for number in said.version.split(".")[:2])
+    except (OSError, EOFError, ValueError, msgspec.DecodeError) as error:
         message = f"Cannot use PERDURE_NATS_URL ({shown}): {_reason(error)}."
         raise CannotStart(message) from error
-    try:
-        version = connection.connected_server_version
-        found = (version.major, version.minor)
-        try:
-            await connection.jetstream().account_info()
-        except NatsError as error:
-            message = f"NATS at {shown} has no JetStream for this user: switch it on."
-            raise CannotStart(message) from error
-    finally:
-        await connection.close()
-    if found < NATS_FLOOR:
+    if version < NATS_FLOOR:
         message = (
-            f"NATS at {shown} is version {found[0]}.{found[1]}; "
+            f"NATS at {shown} is version {said.version}; "
             f"Perdure needs {NATS_FLOOR[0]}.{NATS_FLOOR[1]} or newer."
         )
         raise CannotStart(message)
+    if not said.jetstream:
+        message = f"NATS at {shown} has no JetStream: switch it on."
+        raise CannotStart(message)
+    await _log_in(url, shown)
+
+
+async def _log_in(url: str, shown: str) -> None:
+    async def quiet(_: Exception) -> None:
+        """Say nothing: the exception that is raised is what is shown."""
+
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await nats.connect(url, allow_reconnect=False, error_cb=quiet)
+            try:
+                await connection.jetstream().account_info()
+            finally:
+                await connection.close()
+    except (NatsError, OSError, ValueError) as error:
+        message = f"Cannot use PERDURE_NATS_URL ({shown}): {_reason(error)}."
+        raise CannotStart(message) from error
 
 
 def _without_password(url: str) -> str:
@@ -90,5 +94,9 @@ def _without_password(url: str) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody answers there"
+    if isinstance(error, EOFError | msgspec.DecodeError):
+        return "what answers there is no NATS"
     text = " ".join(str(error).split())
     return text.removeprefix("nats: ").rstrip(".") or type(error).__name__

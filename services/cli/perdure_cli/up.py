@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 import click
+
 from perdure_devstack.errors import CannotStart
 from perdure_devstack.settings import from_environment
 from perdure_devstack.supervisor import Supervisor
