@@ -2,6 +2,7 @@
 
 ClickException
 ├── RunFailed            1  the run that was followed did not complete
+├── NotWhole             1  what was verified is not what it should be
 ├── WrongUse             2  wrong use, cannot start, or the server refused
 └── ServerUnreachable    3  nobody answers at the server's address
 """
@@ -13,6 +14,12 @@ import click
 
 class RunFailed(click.ClickException):
     """The run that was followed did not complete."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NotWhole(click.ClickException):
+    """What was verified is not what it should be."""
 
     exit_code: ClassVar[int] = 1
 
