@@ -144,6 +144,7 @@ CREATE TABLE perdure.sessions (
     last_seen  timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX sessions_live ON perdure.sessions (executor) WHERE state = 'live';
+CREATE INDEX sessions_latest ON perdure.sessions (executor, opened_at DESC);
 
 -- The newest progress of an open attempt; milestones are events, this is for whoever looks meanwhile.
 CREATE UNLOGGED TABLE perdure.live_progress (

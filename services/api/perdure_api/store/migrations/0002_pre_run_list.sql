@@ -29,7 +29,7 @@ CREATE INDEX ON perdure_views.run_list_1_1 (tenant, queue, created);
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, executor, created) WHERE executor IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (tenant, job, created) WHERE job IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX ON perdure_views.run_list_1_1 (tenant, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ON perdure_views.run_list_1_1 (tenant, state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (rerun_of) WHERE rerun_of IS NOT NULL;
 CREATE INDEX ON perdure_views.run_list_1_1 (reverse(run_id::text) text_pattern_ops);
 CREATE INDEX ON perdure_views.run_list_1_1 USING gin (tags) WHERE tags <> '{}';
