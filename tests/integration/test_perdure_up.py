@@ -159,6 +159,15 @@ def test_the_login_link_in_endpoint_json_follows_the_api(up: Callable[..., Syste
     eventually(lambda: system.endpoint.login_url == "http://x/login/fresh")
 
 
+def test_a_log_that_grows_too_long_is_set_aside(up: Callable[..., System]) -> None:
+    system = up()
+    log = system.data_dir / "logs" / "api.log"
+    with log.open("ab") as file:
+        file.write(b"x" * 11_000_000)
+    eventually(lambda: log.stat().st_size < 1_000_000)
+    assert log.with_suffix(".log.1").stat().st_size > 10_000_000
+
+
 def test_an_executor_is_given_no_database(up: Callable[..., System]) -> None:
     system = up(PERDURE_EXECUTOR_NAME="alone")
     home = system.data_dir / "executor-alone"

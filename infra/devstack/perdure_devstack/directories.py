@@ -11,6 +11,7 @@
 import errno
 import fcntl
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 from perdure_devstack.errors import CannotStart
 
 LOG_BYTES_KEPT: Final = 10_000_000
-"""A log larger than this at a start is set aside as `.log.1`, replacing the one before."""
+"""A log larger than this is set aside as `.log.1`, replacing the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,18 @@ class Directories:
             raise cannot_use(self.root, error) from error
 
     def log(self, name: str) -> Path:
-        """Name the log of one process, after setting aside one that grew too long."""
-        path = self.logs / f"{name}.log"
-        if path.exists() and path.stat().st_size > LOG_BYTES_KEPT:
-            path.replace(path.with_suffix(".log.1"))
-        return path
+        """Name the log of one process."""
+        return self.logs / f"{name}.log"
+
+    def bound_logs(self) -> None:
+        """Set aside each log that grew too long, while its process goes on appending.
+
+        What is written between the copy and the cut is lost.
+        """
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > LOG_BYTES_KEPT:
+                shutil.copyfile(log, log.with_suffix(".log.1"))
+                os.truncate(log, 0)
 
     def lock(self) -> int:
         """Take the directory for this process until it ends, however it ends.

@@ -98,6 +98,7 @@ class Supervisor:
                 # A full disk is no reason to stop; the file is written once there is room.
                 with suppress(OSError):
                     self._endpoint.write(present())
+                    self._directories.bound_logs()
 
     def _pids(self, services: Services) -> Pids:
         postgres, nats = self._servers.postgres, self._servers.nats
