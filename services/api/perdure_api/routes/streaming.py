@@ -1,0 +1,78 @@
+"""Server-sent events: frames, pings, and an end as soon as the reader is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Final
+
+import asyncpg
+from litestar.types import Receive, Scope, Send
+from perdure_runtime import logs
+
+log = logs.get(__name__)
+
+PING_SECONDS: Final = 15
+RETRY_FRAME: Final = b"retry: 1000\n\n"
+"""A reader that was cut off comes back after a second."""
+
+
+def frame(data: bytes, *, identifier: str | int | None = None, name: str | None = None) -> bytes:
+    """Make one event of it; `data` must be without line breaks, as JSON from an encoder is."""
+    head = b"" if identifier is None else f"id: {identifier}\n".encode()
+    if name is not None:
+        head += f"event: {name}\n".encode()
+    return head + b"data: " + data + b"\n\n"
+
+
+def ping(*, identifier: str | int | None = None) -> bytes:
+    """Make a frame that nobody hears of; with an id it moves the place to come back to."""
+    head = b"" if identifier is None else f"id: {identifier}\n".encode()
+    return head + b": ping\n\n"
+
+
+class Streamed:
+    """An answer that goes on until its source ends or the reader leaves; an ASGI application."""
+
+    def __init__(self, source: AsyncIterator[bytes]) -> None:
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send frames as they come. A slow reader slows down its own source only."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": HTTPStatus.OK,
+                "headers": [
+                    (b"content-type", b"text/event-stream; charset=utf-8"),
+                    (b"cache-control", b"no-store"),
+                    (b"x-accel-buffering", b"no"),
+                ],
+            }
+        )
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        source = self._source
+        try:
+            await send({"type": "http.response.body", "body": RETRY_FRAME, "more_body": True})
+            async for part in source:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.info("stream ended early", why=type(error).__name__)  # the reader comes back
+        finally:
+            if hasattr(source, "aclose"):
+                await aclosing(source).__aexit__(None, None, None)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
