@@ -34,5 +34,5 @@ def _exponential(policy: Retry, tries: int) -> float:
     try:
         wait = policy.initial_seconds * policy.factor ** (tries - 1)
     except OverflowError:
-        return policy.max_seconds
+        return policy.max_seconds if policy.initial_seconds > 0 else 0
     return min(wait, policy.max_seconds)

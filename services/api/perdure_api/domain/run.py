@@ -43,7 +43,7 @@ from perdure_contract.facts import (
     Usage,
 )
 from perdure_contract.objects import State
-from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.specs import BlobRef
 
 Phase = Literal[
     "pending",
@@ -111,7 +111,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: int
     """Position of its request: its age."""
     created_at: datetime
-    request: RunRequest
+    request: RunRequested
+    """As it stands in the first event; a `RunRequest` with the run's id."""
     phase: Phase = "pending"
     priority: int = 0
     waits_for: Literal["scheduled", "retrying"] | None = None
@@ -179,16 +180,11 @@ def _requested(fact: RunRequested, stamp: Stamp) -> Run:
         position=stamp.position,
         created=stamp.position,
         created_at=stamp.time,
-        request=request_of(fact),
+        request=fact,
         priority=fact.priority,
         waits_for="scheduled" if ahead else None,
         available_at=fact.run_at if ahead else None,
     )
-
-
-def request_of(fact: RunRequested) -> RunRequest:
-    """Give the request inside its event."""
-    return RunRequest(**{name: getattr(fact, name) for name in RunRequest.__struct_fields__})
 
 
 def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR0911, PLR0912 -- one arm a fact
@@ -230,7 +226,7 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
             return replace(
                 run,
                 phase="cancelling",
-                cancel_reason=fact.reason,
+                cancel_reason=fact.reason or run.cancel_reason,
                 cancel_forced=run.cancel_forced or fact.force,
                 cancelling_since=stamp.time,
                 attempt=run.attempt and replace(run.attempt, state="cancelling"),
@@ -329,6 +325,7 @@ def _again(run: Run, stamp: Stamp) -> Run:
         ended_at=None,
         result=None,
         result_blob=None,
+        deleted=False,
     )
 
 

@@ -1,7 +1,8 @@
 """What an executor's reports change: who is believed, what was heard before, what follows.
 
 A report counts only for the open attempt with its fence. A repetition of what was heard is confirmed
-again; anything else from an attempt that is over is refused, once as an event, then only counted.
+again; anything else from an attempt that is over is refused, once as an event, then only counted. An
+attempt that never was leaves no event: nobody may fill the log by making up numbers.
 """
 
 from datetime import datetime
@@ -90,6 +91,8 @@ def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:
     )
     if how in OWN_ENDS and known_fence:
         return Heard("duplicate", why=f"attempt {attempt.number} had ended ({how})")
+    if not 1 <= attempt.number <= (0 if run.attempt is None else run.attempt.number):
+        return Heard("refused", why=f"attempt {attempt.number} never was")
     why = f"attempt {attempt.number} is {how or 'not the open one'}"
     if f"{attempt.number}:{kind}" in run.refused:
         return Heard("refused", why=why)
@@ -98,7 +101,8 @@ def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:
 
 
 def _checkpoint(run: Run, attempt: Attempt, finding: Checkpoint) -> Heard:
-    if run.checkpoint is not None and finding.number <= run.checkpoint.number:
+    last = 0 if run.checkpoint is None else run.checkpoint.number
+    if finding.number <= last:
         return Heard("duplicate", why=f"checkpoint {finding.number} was known")
     fact = RunCheckpointed(
         run=run.id,
