@@ -3,6 +3,8 @@
 
 def lane_of(labels: dict[str, str]) -> str:
     """Give the lane of required labels: sorted `key=value` joined by commas; '' for none."""
+    if not labels:
+        return ""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
