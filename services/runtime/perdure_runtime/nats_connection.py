@@ -89,7 +89,7 @@ async def server_version(url: str) -> tuple[int, ...]:
         message = f"cannot reach NATS: {error}"
         raise OSError(message) from error
     try:
-        text = str(client.connected_server_version).split("-", 1)[0]
-        return tuple(int(part) for part in text.split("."))
+        version = client.connected_server_version
+        return (version.major, version.minor, version.patch)
     finally:
         await client.close()
