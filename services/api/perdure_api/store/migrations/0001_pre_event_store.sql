@@ -50,11 +50,13 @@ BEGIN
     IF to_regclass(format('perdure.%I', part)) IS NOT NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE TABLE perdure.%I PARTITION OF perdure.events FOR VALUES FROM (%s) TO (%s)',
-                   part, first_position, first_position + size);
+    -- Attached, not made as a partition: that would lock out readers and the writer meanwhile.
+    EXECUTE format('CREATE TABLE perdure.%I (LIKE perdure.events INCLUDING ALL)', part);
     EXECUTE format('CREATE UNIQUE INDEX ON perdure.%I (stream, version)', part);
     EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON perdure.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION perdure.refuse_rewrite()', part);
+    EXECUTE format('ALTER TABLE perdure.events ATTACH PARTITION perdure.%I FOR VALUES FROM (%s) TO (%s)',
+                   part, first_position, first_position + size);
 END $$;
 
 CREATE TRIGGER no_rewrite BEFORE UPDATE OR DELETE ON perdure.events
