@@ -123,3 +123,7 @@ def _cancel_when_running(talk: Talk, run_id: str) -> None:
         if isinstance(update, StateSeen) and update.run.state in {"running", *FINAL_STATES}:
             break
     talk.client.cancel(run_id, reason="the demo shows it")
+
+
+if __name__ == "__main__":
+    demo()
