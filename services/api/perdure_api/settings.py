@@ -30,6 +30,8 @@ class Settings:
     nats_url: str
     lease_seconds: float
     """An executor silent for longer loses its attempts; the reaper waits 9/8 of it."""
+    stuck_after_seconds: float
+    """A run that lives but shows no progress for longer is ended, unless it says another time."""
     log_level: str
 
     @property
@@ -71,6 +73,9 @@ class Settings:
             database_url=_server_url(given, "PERDURE_DATABASE_URL", "postgresql", "postgres"),
             nats_url=_server_url(given, "PERDURE_NATS_URL", "nats", "tls"),
             lease_seconds=_seconds(given, "PERDURE_LEASE_SECONDS", 60.0),
+            stuck_after_seconds=_seconds(
+                given, "PERDURE_STUCK_AFTER_SECONDS", 86400.0, longest=366 * 86400
+            ),
             log_level=given.get("PERDURE_LOG_LEVEL", "info"),
         )
 
@@ -119,7 +124,9 @@ def _server_url(given: Mapping[str, str], variable: str, *schemes: str) -> str:
     return url
 
 
-def _seconds(given: Mapping[str, str], variable: str, default: float) -> float:
+def _seconds(
+    given: Mapping[str, str], variable: str, default: float, *, longest: int = 86400
+) -> float:
     text = given.get(variable)
     if text is None:
         return default
@@ -127,7 +134,7 @@ def _seconds(given: Mapping[str, str], variable: str, default: float) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 1 <= seconds <= 86400:  # noqa: PLR2004 - a second to a day
-        message = f"{variable} is no number of seconds from 1 to 86400."
+    if not 1 <= seconds <= longest:
+        message = f"{variable} is no number of seconds from 1 to {longest}."
         raise CannotStart(message)
     return seconds

@@ -1,18 +1,15 @@
 """Every error → its answer. HTTP statuses of errors stand here and nowhere else."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 import asyncpg
-from litestar.connection import Request
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Scope
 from perdure_runtime import logs
 
 from perdure_api.domain.rejections import Rejection
-from perdure_api.errors import Refused, Rejected, Unavailable, not_found
+from perdure_api.errors import NotFoundError, Refused, Rejected, Unavailable
 from perdure_api.routes.replies import Header, Reply, encode
 
 log = logs.get(__name__)
@@ -57,9 +54,6 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 }
 INVALID: Final = (422, "A field is not valid")
 
-HtmlAnswer = Callable[[Request[object, object, State], int, str, str], object]
-
-
 def is_api(path: str) -> bool:
     """Tell whether a path is for programs (answers in JSON) or for people (answers in HTML)."""
     return path.startswith("/api/") or path in ("/api", "/healthz", "/readyz", "/metrics")
@@ -75,8 +69,8 @@ def translate(error: Exception) -> Refused | Rejected | Unavailable | None:
     match error:
         case Refused() | Rejected() | Unavailable():
             return error
-        case NotFoundException():
-            return not_found()
+        case NotFoundException() | NotFoundError():
+            return Refused("not-found", "There is nothing here under this address.")
         case MethodNotAllowedException():
             allow = ", ".join(sorted(m for m in (error.headers or {}).get("allow", "").split(", ") if m != "OPTIONS"))
             return Refused(
@@ -104,8 +98,8 @@ def answer(error: Exception, request_id: str) -> Reply:
                 more["errors"] = known.errors
             return problem(known.code, known.detail, request_id, more=more, headers=known.headers)
         case Unavailable():
-            retry = ("retry-after", str(known.retry_after_seconds))
-            return problem(known.code, known.detail, request_id, headers=(retry,))
+            retry = ("retry-after", str(max(1, round(known.retry_after_seconds))))
+            return problem(known.code, known.why, request_id, headers=(retry,))
         case None:
             log.error("request failed", request_id=request_id, exc_info=error)
             return problem("internal", "It is on record under this request's id.", request_id)

@@ -1,0 +1,49 @@
+"""The Litestar application: its routes, the gate before them, the answer to every error."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from litestar import Litestar
+from litestar.connection import Request
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, ControllerRouterHandler, Scope
+
+from perdure_api.routes import health, login, runs
+from perdure_api.routes.error_pages import page_answer
+from perdure_api.routes.problems import answer, is_api, request_id_of
+from perdure_api.security.access import HttpRequest
+from perdure_api.security.front import Front
+from perdure_api.routes.gate import Gate
+from perdure_api.services import Services
+
+
+def handlers() -> list[ControllerRouterHandler]:
+    """Give every route of the api."""
+    return [*runs.HANDLERS, *health.HANDLERS, *login.HANDLERS]
+
+
+def create_app(services: Services, *, more: Sequence[ControllerRouterHandler] = ()) -> Front:
+    """Put the application together."""
+    app = Litestar(
+        route_handlers=[*handlers(), *more],
+        middleware=[lambda app: Gate(app, services)],
+        exception_handlers={Exception: _answer, HTTPException: _answer, HTTPStatus.INTERNAL_SERVER_ERROR: _answer},  # type: ignore[dict-item] -- our answers are ASGI applications
+        state=State({"services": services}),
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Front(app, services.settings, _front_answer)
+
+
+def _answer(request: HttpRequest, error: Exception) -> ASGIApp:
+    if is_api(request.scope["path"]):
+        return answer(error, request_id_of(request.scope))
+    return page_answer(request, error)
+
+
+def _front_answer(scope: Scope, error: Exception) -> ASGIApp:
+    """Answer what went wrong outside of the application, where there is no page to show."""
+    if is_api(scope["path"]):
+        return answer(error, request_id_of(scope))
+    return page_answer(Request(scope), error)

@@ -1,0 +1,234 @@
+"""What someone asks to be run → the whole request, or every fault of it.
+
+One validator for all doors: the API, forms, the command line and the jobs file bring the same object
+of JSON values and meet the same words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct, to_builtins
+from msgspec.structs import replace
+from perdure_contract.identifiers import DEFAULT_QUEUE, Name
+from perdure_contract.specs import BlobRef, CommandSpec, Dependency, Limits, Retry, RunRequest, Spec
+
+from perdure_api.domain.rejections import FieldError
+from perdure_api.errors import invalid
+from perdure_api.fields import LABEL_KEY, LABEL_VALUE, MAX_FAULTS, VARIABLE, pointer, read
+
+MAX_RUNS: Final = 10_000
+"""Runs in one bulk request."""
+MAX_ARGUMENT_BYTES: Final = 131_071
+"""What Linux takes for a single argument (128 KiB with its closing zero)."""
+MAX_COMMAND_BYTES: Final = 49_152
+"""Arguments and variables together: they are part of an event, which is at most 64 KiB."""
+MAX_NAME: Final = 200
+
+RunName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+LabelKey = Annotated[str, Meta(pattern=LABEL_KEY)]
+LabelValue = Annotated[str, Meta(pattern=LABEL_VALUE)]
+
+
+class Draft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run as it is asked for; what is left out gets the default of the contract."""
+
+    spec: Spec
+    name: RunName | None = None
+    """Left out: the first words of what is run."""
+    job: str | None = None
+    params: dict[str, str | int | float | bool | None] = {}
+    queue: Name = DEFAULT_QUEUE
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=32)] = ()
+    labels: Annotated[dict[LabelKey, LabelValue], Meta(max_length=32)] = {}
+    """What the executor must have."""
+    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    after: tuple[Dependency, ...] = ()
+    unique_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    retry: Retry | None = None
+    limits: Limits | None = None
+
+
+class Drafts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Many runs, requested all or none."""
+
+    runs: Annotated[tuple[Draft, ...], Meta(min_length=1, max_length=MAX_RUNS)]
+
+
+def read_run(value: object, *, clean: bool = False) -> RunRequest:
+    """Make a request of an object of JSON values.
+
+    Args:
+        value: What came in.
+        clean: That no text of it can hold a NUL or half a surrogate pair, so none is looked for.
+
+    Raises:
+        Refused: with every fault found and its JSON pointer.
+    """
+    if not clean:
+        refuse_bad_text(value)
+    return _resolved([read(value, Draft)], ("",))[0]
+
+
+def read_runs(value: object, *, clean: bool = False) -> list[RunRequest]:
+    """Make the requests of a bulk body; pointers are like `/runs/17/spec/argv`."""
+    if not clean:
+        refuse_bad_text(value)
+    drafts = read(value, Drafts).runs
+    return _resolved(drafts, (f"/runs/{index}" for index in range(len(drafts))))
+
+
+def refuse_bad_text(value: object) -> None:
+    """Refuse texts that cannot be stored: NUL, and halves of surrogate pairs."""
+    faults = tuple(_bad_texts(value, ""))
+    if faults:
+        raise invalid(faults[:MAX_FAULTS])
+
+
+def _resolved(drafts: Iterable[Draft], places: Iterable[str]) -> list[RunRequest]:
+    faults: list[FieldError] = []
+    requests = []
+    for draft, at in zip(drafts, places, strict=True):
+        faults.extend(_faults(draft, at))
+        if len(faults) >= MAX_FAULTS:
+            break
+        requests.append(_request(draft) if not faults else None)
+    if faults:
+        raise invalid(tuple(faults[:MAX_FAULTS]))
+    return [request for request in requests if request is not None]
+
+
+def _request(draft: Draft) -> RunRequest:
+    name = default_name(draft.spec) if draft.name is None else _nfc(draft.name)
+    return RunRequest(
+        name=name,
+        spec=draft.spec,
+        queue=draft.queue,
+        priority=draft.priority,
+        tags=tuple(dict.fromkeys(map(_nfc, draft.tags))),
+        labels=draft.labels,
+        run_at=None if draft.run_at is None else draft.run_at.astimezone(UTC),
+        unique_key=draft.unique_key,
+        retry=draft.retry or _NO_RETRY,
+        limits=draft.limits or _DEFAULT_LIMITS,
+    )
+
+
+_NO_RETRY: Final = Retry()
+_DEFAULT_LIMITS: Final = Limits()
+
+
+def read_rerun(original: RunRequest, changes: object, run_id: str, *, clean: bool = False) -> RunRequest:
+    """Make the request of a rerun: the old one now, with the fields that are given anew."""
+    if not isinstance(changes, dict):
+        return read_run(changes, clean=clean)
+    kept = {name: value for name, value in to_builtins(original).items() if name not in NOT_RERUN}
+    return replace(read_run({**kept, **changes}, clean=clean), rerun_of=run_id)
+
+
+def default_name(spec: Spec) -> str:
+    """Name a run after its program and arguments, or after the first words of its script."""
+    if spec.argv:
+        words = " ".join((spec.argv[0].rpartition("/")[2], *spec.argv[1:20]))
+    else:
+        script = spec.script if isinstance(spec.script, str) else ""
+        words = next((line for line in script[:4000].splitlines() if line.strip(" #!")), "script")
+    plain = " ".join("".join(c if c.isprintable() else " " for c in words[: 2 * MAX_NAME]).split())
+    return _nfc(plain)[:MAX_NAME].rstrip() or "command"
+
+
+def _nfc(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _faults(draft: Draft, at: str) -> Iterator[FieldError]:
+    """Find what types cannot say."""
+    yield from _command_faults(draft.spec, f"{at}/spec")
+    if draft.name is not None and not _is_plain(draft.name):
+        yield FieldError(f"{at}/name", "bad-text", "A name has no control characters and is not blank.")
+    for index, tag in enumerate(draft.tags):
+        if "," in tag or not _is_plain(tag):
+            yield FieldError(f"{at}/tags/{index}", "bad-text", "A tag has no commas and no control characters.")
+    if draft.unique_key is not None and not _is_plain(draft.unique_key):
+        yield FieldError(f"{at}/unique_key", "bad-text", "A key has no control characters and is not blank.")
+    if draft.job is not None:
+        yield FieldError(f"{at}/job", "unknown-job", "There is no job of this name.")
+    elif draft.params:
+        yield FieldError(f"{at}/params", "not-available", "Only runs of a job take parameters.")
+    if draft.after:
+        yield FieldError(f"{at}/after", "not-available", "Waiting for other runs is not available yet.")
+
+
+def _command_faults(spec: CommandSpec, at: str) -> Iterator[FieldError]:
+    if spec.argv is not None and spec.script is not None:
+        yield FieldError(at, "not-both", "Give `argv` or `script`, not both.")
+    elif spec.argv is not None:
+        yield from _argv_faults(spec.argv, f"{at}/argv")
+    elif spec.script is None or spec.script == "":
+        yield FieldError(f"{at}/argv", "empty-command", "Name a program, or give a script.")
+    for field in ("script", "stdin"):
+        if isinstance(getattr(spec, field), BlobRef):
+            yield FieldError(f"{at}/{field}", "wrong-type", "Must be a text.")
+    if not _is_program(spec.shell):
+        yield FieldError(f"{at}/shell", "not-absolute", NOT_A_PROGRAM)
+    if spec.cwd is not None and not spec.cwd.startswith("/"):
+        yield FieldError(f"{at}/cwd", "not-absolute", "A directory is given from the root, like /srv/data.")
+    size = sum(map(_size, spec.argv or ()))
+    for name, value in spec.env.items():
+        size += _size(name) + _size(value)
+        if _VARIABLE.match(name) is None:
+            yield FieldError(
+                pointer(f"{at}/env", name), "bad-name", "Letters, digits and _; the first is no digit."
+            )
+    if size > MAX_COMMAND_BYTES:
+        words = f"Arguments and variables together have at most {MAX_COMMAND_BYTES} bytes; use stdin or a script."
+        yield FieldError(f"{at}/argv" if spec.argv else f"{at}/env", "too-long", words)
+
+
+def _argv_faults(argv: tuple[str, ...], at: str) -> Iterator[FieldError]:
+    if not argv or not argv[0]:
+        yield FieldError(at if not argv else f"{at}/0", "empty-command", "The first element names a program.")
+        return
+    if not _is_program(argv[0]):
+        yield FieldError(f"{at}/0", "not-absolute", NOT_A_PROGRAM)
+    for index, argument in enumerate(argv):
+        if len(argument) > MAX_ARGUMENT_BYTES // 4 and _size(argument) > MAX_ARGUMENT_BYTES:
+            yield FieldError(f"{at}/{index}", "too-long", f"At most {MAX_ARGUMENT_BYTES} bytes.")
+
+
+NOT_A_PROGRAM: Final = "A program is given from the root, like /usr/bin/make, or by its bare name."
+NOT_RERUN: Final = frozenset({"run_at", "unique_key", "rerun_of", "after"})
+_VARIABLE: Final = re.compile(VARIABLE)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def _is_program(text: str) -> bool:
+    return text.startswith("/") or ("/" not in text and text not in ("", ".", ".."))
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not text.isspace()
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _bad_texts(value: object, at: str) -> Iterator[FieldError]:
+    if isinstance(value, str):
+        if "\0" in value or _SURROGATE.search(value) is not None:
+            yield FieldError(at, "bad-text", "Contains a character that cannot be stored.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            place = pointer(at, key)
+            if "\0" in str(key) or _SURROGATE.search(str(key)) is not None:
+                yield FieldError(at, "bad-text", "A key contains a character that cannot be stored.")
+            else:
+                yield from _bad_texts(item, place)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _bad_texts(item, f"{at}/{index}")

@@ -1,0 +1,86 @@
+"""Reading the query: declared as a type, strict about everything else."""
+
+from typing import Any, Final, TypeVar, get_type_hints
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct, structs
+
+from perdure_api.domain.rejections import FieldError
+from perdure_api.errors import Refused, invalid
+from perdure_api.fields import pointer, read, unknown
+from perdure_api.security.access import HttpRequest
+
+Query = TypeVar("Query", bound=Struct)
+
+CREDENTIALS: Final = frozenset({"token", "access_token", "api_key", "authorization"})
+
+
+class NoQuery(Struct, frozen=True):
+    """A route that takes no parameters."""
+
+
+def read_query(request: HttpRequest, kind: type[Query]) -> Query:
+    """Read the parameters of a request as their declared type.
+
+    Raises:
+        Refused: when one is unknown, repeated, not UTF-8, of the wrong type or out of range.
+    """
+    given = parse(request.scope["query_string"])
+    if not given and not required(kind):
+        return kind()
+    fields = {field.name: field for field in structs.fields(kind)}
+    faults = tuple(
+        unknown(pointer("", name), name, list(fields), what="parameter") for name in given if name not in fields
+    )
+    if faults:
+        raise invalid(faults)
+    lists = list_fields(kind)
+    values: dict[str, Any] = {
+        name: [part for part in value.split(",") if part] if name in lists else value for name, value in given.items()
+    }
+    return read(values, kind, strict=False)
+
+
+def required(kind: type[Struct]) -> bool:
+    """Tell whether a query has parameters that must be given."""
+    return any(field.required for field in structs.fields(kind))
+
+
+_lists: dict[type[Struct], frozenset[str]] = {}
+
+
+def list_fields(kind: type[Struct]) -> frozenset[str]:
+    """Name the parameters that take several values, separated by commas."""
+    if kind not in _lists:
+        hints = get_type_hints(kind)
+        _lists[kind] = frozenset(name for name, hint in hints.items() if getattr(hint, "__origin__", None) is tuple)
+    return _lists[kind]
+
+
+def parse(query: bytes) -> dict[str, str]:
+    """Take a query string apart; each name once, everything UTF-8."""
+    if not query:
+        return {}
+    given: dict[str, str] = {}
+    for part in query.split(b"&"):
+        if not part:
+            continue
+        name, _, value = part.replace(b"+", b" ").partition(b"=")
+        key = _text(name)
+        if key.lower() in CREDENTIALS:
+            raise Refused("credential-in-url", "Send the token as `Authorization: Bearer …`, never in the address.")
+        if key in given:
+            fault = FieldError(pointer("", key), "duplicate-parameter", "This parameter is given twice.")
+            raise Refused("duplicate-parameter", "A parameter is given twice.", errors=(fault,))
+        given[key] = _text(value)
+    return given
+
+
+def _text(part: bytes) -> str:
+    try:
+        text = unquote_to_bytes(part).decode()
+    except UnicodeDecodeError as error:
+        raise Refused("malformed-text", "The address is not valid UTF-8.") from error
+    if "\0" in text:
+        raise Refused("malformed-text", "The address contains a character that no value has.")
+    return text

@@ -1,0 +1,64 @@
+"""What handlers work with: made once by `bootstrap`, reached through the application's state."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from perdure_runtime.nats_connection import NatsConnection
+
+from perdure_api.commands import Commands
+from perdure_api.errors import Unavailable
+from perdure_api.messaging.hub import Hub
+from perdure_api.security.access import HttpRequest
+from perdure_api.security.limits import Failures
+from perdure_api.security.link_note import LinkNote
+from perdure_api.security.sessions import Sessions
+from perdure_api.security.tokens import Tokens
+from perdure_api.settings import Settings
+from perdure_api.store.database import Database
+from perdure_api.store.writer import Writer
+
+
+MAX_BULKS_WAITING: Final = 8
+"""Bulk requests are read one at a time, each may take 100 MB while it is; so many more may wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of one api process that requests need."""
+
+    settings: Settings
+    database: Database
+    writer: Writer
+    commands: Commands
+    nats: NatsConnection
+    hub: Hub
+    tokens: Tokens
+    sessions: Sessions
+    link_note: LinkNote
+    store_id: str
+    stopping: asyncio.Event
+    """Set when the process is told to stop: streams end then."""
+    logins: Failures = field(default_factory=Failures)
+    _bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    _bulks_waiting: list[None] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def bulk_turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn to read a large body; nothing of it is read before."""
+        if len(self._bulks_waiting) >= MAX_BULKS_WAITING:
+            raise Unavailable("Too many bulk requests at once.", code="busy", retry_after_seconds=2)
+        self._bulks_waiting.append(None)
+        try:
+            async with self._bulk:
+                yield
+        finally:
+            self._bulks_waiting.pop()
+
+
+def services_of(request: HttpRequest) -> Services:
+    """Give the parts behind a request."""
+    services: Services = request.app.state.services
+    return services
