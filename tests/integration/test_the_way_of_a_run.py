@@ -203,3 +203,19 @@ async def test_ten_thousand_runs_are_requested_in_one_transaction(core: Core) ->
     assert (first.position, last.position) == (done.position - 9_999, done.position)
     stored = await core.database.pool.fetchval("SELECT count(*) FROM perdure.events")
     assert stored == done.position
+
+
+async def test_a_run_without_a_sign_of_life_ends_as_stuck(
+    database: Database, nats: NatsUrls
+) -> None:
+    async with running_core(database.url, nats.api, stuck_after_seconds=1) as core:
+        played = await PlayedExecutor(nats.executor, "three").connect()
+        await played.open()
+        run_id = await ask(core)
+        grant = await played.next_grant()
+        run = await run_reaches(core, run_id, lambda run: run.is_final)
+        assert run.failure is not None
+        assert run.failure.reason == "stuck"
+        assert await played.heard.get() == wire.Revoke(attempt=grant.attempt)
+        assert await played.report(grant.attempt, ended()) == ("refused",)
+        await played.close()

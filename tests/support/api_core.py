@@ -27,13 +27,19 @@ def request(**fields: object) -> RunRequest:
 
 @asynccontextmanager
 async def running_core(
-    database_url: str, nats_url: str, *, lease_seconds: float = 60
+    database_url: str,
+    nats_url: str,
+    *,
+    lease_seconds: float = 60,
+    stuck_after_seconds: float = 86400,
 ) -> AsyncIterator[Core]:
     """Run a core's duties for as long as the block lasts."""
     nats = NatsConnection(nats_url, name="api under test")
     await nats.connect(patience_seconds=5)
     database = await Database.connect(database_url)
-    core = Core(database, nats, lease_seconds=lease_seconds)
+    core = Core(
+        database, nats, lease_seconds=lease_seconds, stuck_after_seconds=stuck_after_seconds
+    )
     tasks = [asyncio.ensure_future(duty) for duty in core.duties()]
     try:
         yield core

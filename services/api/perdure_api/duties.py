@@ -15,6 +15,7 @@ from perdure_api.intake.reaper import Reaper
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.requests import Requests
 from perdure_api.intake.sessions import Sessions
+from perdure_api.intake.sweep import Sweep
 from perdure_api.messaging.controls import Controls
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.database import Database
@@ -23,10 +24,20 @@ from perdure_api.store.writer import Commit, Writer
 log = logs.get(__name__)
 
 
+DAY_SECONDS = 86400.0
+
+
 class Core:
     """The parts that write: made once a process, by `bootstrap`."""
 
-    def __init__(self, database: Database, nats: NatsConnection, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        nats: NatsConnection,
+        *,
+        lease_seconds: float,
+        stuck_after_seconds: float = DAY_SECONDS,
+    ) -> None:
         self.database = database
         self.nats = nats
         self.writer = Writer(database.url)
@@ -40,6 +51,12 @@ class Core:
             "reaper",
             Reaper(database, self.writer, nats, self.controls, lease_seconds=lease_seconds).tick,
         )
+        self._sweep = Loop(
+            "sweep",
+            Sweep(
+                database, self.writer, self.controls, stuck_after_seconds=stuck_after_seconds
+            ).tick,
+        )
         self._news = asyncio.Event()
         self.writer.on_commit(self._committed)
 
@@ -49,6 +66,7 @@ class Core:
             self.writer.run(),
             lead(self.database.url, "dispatcher", self._dispatcher.run),
             lead(self.database.url, "reaper", self._reaper.run),
+            lead(self.database.url, "sweep", self._sweep.run),
             self._answer_executors(),
             self._tell_replicas(),
         ]

@@ -104,6 +104,15 @@ class RunCheckpointed(Fact, frozen=True, kw_only=True):
     state: Json = None
 
 
+class Silence(Struct, frozen=True, kw_only=True):
+    """What a stuck attempt was concluded from: its last sign of life and how long ago that is."""
+
+    last_sign: Literal["start", "output", "progress", "checkpoint"]
+    last_sign_at: datetime
+    silent_seconds: float
+    allowed_seconds: float
+
+
 class AttemptFailed(Usage, Fact, frozen=True, kw_only=True):
     """An attempt ended without success."""
 
@@ -113,6 +122,8 @@ class AttemptFailed(Usage, Fact, frozen=True, kw_only=True):
     failure: Failure
     progress: Progress | None = None
     metrics: dict[str, float] = {}
+    silence: Silence | None = None
+    """With reason `stuck`: the evidence."""
 
 
 class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -203,7 +203,9 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
             )
             return replace(run, checkpoint=mark, start_from=fact.number)
         case AttemptFailed():
-            run = _attempt_over(run, "failed", stamp, failure=fact.failure, usage=_usage(fact))
+            # A stuck attempt was ended from here: whatever its executor still says is late.
+            ended: AttemptState = "fenced" if fact.failure.reason == "stuck" else "failed"
+            run = _attempt_over(run, ended, stamp, failure=fact.failure, usage=_usage(fact))
             return replace(
                 run,
                 failure=fact.failure,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 from perdure_contract.facts import (
+    AttemptFailed,
     AttemptLost,
     AttemptStarted,
     CancelRequested,
@@ -21,6 +22,7 @@ from perdure_contract.facts import (
     RunReprioritised,
     RunRestarted,
     RunResumed,
+    Silence,
 )
 from perdure_contract.objects import State
 
@@ -101,6 +103,14 @@ class Start(Command, frozen=True, kw_only=True):
     """Grant the next attempt to an executor."""
 
     executor: str
+
+
+class EndStuck(Command, frozen=True, kw_only=True):
+    """The open attempt lives but gave no sign of progress for longer than allowed."""
+
+    silence: Silence
+    attempt: int
+    """Only this attempt is ended; if another is open by now, nothing happens."""
 
 
 class Lose(Command, frozen=True, kw_only=True):
@@ -208,6 +218,8 @@ def decide(run: Run, command: Command, now: datetime) -> tuple[RunFact, ...] | R
             return _start(run, command, now)
         case Lose():
             return _lose(run, command, now)
+        case EndStuck():
+            return _end_stuck(run, command, now)
         case Resume():
             return _resume(run, command)
         case Restart():
@@ -271,6 +283,30 @@ def _lose(run: Run, command: Lose, now: datetime) -> tuple[RunFact, ...]:
         ended = RunCancelled(run=run.id, attempt=attempt.number, reason=run.cancel_reason)
         return (fact, ended)
     return (fact, after_failure(run, lost(fact), now, lost_in_a_row=run.lost_in_a_row + 1))
+
+
+def _end_stuck(run: Run, command: EndStuck, now: datetime) -> tuple[RunFact, ...]:
+    attempt = run.attempt
+    if run.phase != "running" or attempt is None or attempt.number != command.attempt:
+        return ()
+    silence = command.silence
+    failure = Failure(
+        reason="stuck",
+        message=f"No {_SIGNS[silence.last_sign]} for {silence.silent_seconds:.0f} s; "
+        f"{silence.allowed_seconds:.0f} s are allowed.",
+    )
+    failed = AttemptFailed(
+        run=run.id, attempt=attempt.number, failure=failure, progress=run.progress, silence=silence
+    )
+    return (failed, after_failure(run, failure, now, lost_in_a_row=0))
+
+
+_SIGNS = {
+    "start": "sign of life since it started",
+    "output": "sign of life since its last output",
+    "progress": "sign of life since its last progress",
+    "checkpoint": "sign of life since its last checkpoint",
+}
 
 
 def after_failure(

@@ -83,6 +83,7 @@ CREATE TABLE perdure.log_chunks (
     last_line  bigint NOT NULL,
     bytes      bigint NOT NULL,
     lines      bytea NOT NULL,            -- zstd over msgpack of perdure_contract.wire.LogLine
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (run_id, attempt, first_line)
 );
 
