@@ -137,7 +137,7 @@ HISTORIES: dict[State, tuple[RunFact, ...]] = {
 
 
 def in_state(state: State) -> Run:
-    """Give a run in a state. Nothing leads to `waiting` and `partial` yet: those are set by hand."""
+    """Give a run in a state; nothing leads to `waiting` and `partial` yet, so they are set."""
     if state == "waiting":
         return replace(given(requested()), phase="waiting")
     if state == "partial":

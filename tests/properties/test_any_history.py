@@ -1,0 +1,228 @@
+"""Whatever is asked, reported and lost in whatever order, a run's history keeps the rules.
+
+One machine plays people, time, the dispatcher and executors against the pure core. Executors
+repeat, reorder and invent reports of any attempt there ever was.
+"""
+
+from datetime import datetime, timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from perdure_api.domain.rejections import Rejection
+from perdure_api.domain.run import Run, Stamp, evolve, state_at
+from perdure_api.domain.run_commands import (
+    ACTION_OF,
+    Cancel,
+    CloseForced,
+    Command,
+    Delete,
+    Fail,
+    Hold,
+    Lose,
+    Release,
+    Reprioritise,
+    Restart,
+    Resume,
+    RetryNow,
+    Start,
+    decide,
+    why_not,
+)
+from perdure_api.domain.run_reports import hear
+from perdure_api.store import codec
+from perdure_api.store.state import decode_run, encode_state, run_columns
+from perdure_contract import facts, wire
+from perdure_contract.facts import Evidence, RunFact
+from perdure_contract.specs import Retry
+from tests.support.given import FIRST_POSITION, NOW, RUN, requested
+from tests.support.history_rules import broken_rules
+
+REASONS = st.one_of(st.none(), st.just("because"))
+
+PEOPLE: st.SearchStrategy[Command] = st.one_of(
+    st.builds(Cancel, force=st.booleans(), reason=REASONS),
+    st.builds(Resume, checkpoint=st.one_of(st.none(), st.integers(0, 4))),
+    st.builds(Restart, origin=st.sampled_from([None, "beginning", "checkpoint"])),
+    st.just(RetryNow()),
+    st.just(Hold()),
+    st.just(Release()),
+    st.just(Fail(message="enough")),
+    st.builds(Reprioritise, priority=st.integers(-100, 100)),
+    st.just(Delete()),
+)
+
+POLICIES = st.builds(
+    Retry,
+    max_attempts=st.integers(1, 6),
+    initial_seconds=st.sampled_from([0, 1, 30]),
+    jitter=st.sampled_from([0, 0.5]),
+    not_exit_codes=st.sampled_from([(), (2,)]),
+)
+
+FAILURES = st.builds(
+    facts.Failure,
+    reason=st.sampled_from(["exit", "signal", "error", "timeout", "rejected"]),
+    message=st.just("It failed."),
+    exit_code=st.sampled_from([None, 1, 2]),
+)
+
+PROGRESS = st.builds(facts.Progress, done=st.integers(0, 10), total=st.just(10))
+
+FINDINGS: st.SearchStrategy[wire.Finding] = st.one_of(
+    st.builds(
+        wire.Ended,
+        outcome=st.sampled_from(["completed", "failed", "cancelled", "released"]),
+        usage=st.builds(facts.Usage, lines=st.integers(0, 9)),
+        failure=FAILURES,
+        progress=st.one_of(st.none(), PROGRESS),
+        metrics=st.sampled_from([{}, {"cost": 1.5}]),
+        result=st.sampled_from([None, 3, "text", {"a": [1, None, 2.5]}]),
+    ),
+    st.builds(wire.Checkpoint, number=st.integers(0, 6), cursor=st.integers(), state=st.none()),
+    st.builds(wire.ProgressMade, progress=PROGRESS, milestone=st.booleans()),
+    st.just(wire.LogChunk(first=1, last=2, text_bytes=3, lines=b"")),
+)
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """One run, from its request on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.history: list[tuple[RunFact, datetime]] = []
+        self.run: Run
+        self.grants: list[wire.Attempt] = []
+
+    def append(self, happened: tuple[RunFact, ...]) -> None:
+        for fact in happened:
+            self.history.append((fact, self.now))
+            version = len(self.history)
+            before = None if version == 1 else self.run
+            self.run = evolve(before, fact, Stamp(FIRST_POSITION + version, version, self.now))
+
+    @initialize(retry=POLICIES, ahead=st.sampled_from([None, -5, 60]))
+    def request(self, retry: Retry, ahead: int | None) -> None:
+        run_at = None if ahead is None else self.now + timedelta(seconds=ahead)
+        self.append((requested(retry=retry, run_at=run_at),))
+
+    @rule(seconds=st.sampled_from([0.001, 1, 30, 3600]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(command=PEOPLE)
+    def somebody_asks(self, command: Command) -> None:
+        decided = decide(self.run, command, self.now)
+        refused = why_not(self.run, ACTION_OF[type(command)], self.now) is not None
+        if isinstance(decided, Rejection):
+            assert refused or decided.code == "no-checkpoint"
+            assert decided.current_version == self.run.version
+        else:
+            assert not refused
+            self.append(decided)
+
+    @rule(executor=st.sampled_from(["one", "two"]))
+    def the_dispatcher_starts_it(self, executor: str) -> None:
+        queued = state_at(self.run, self.now) == "queued"
+        decided = decide(self.run, Start(executor=executor), self.now)
+        assert isinstance(decided, tuple) == queued
+        if isinstance(decided, tuple):
+            self.append(decided)
+            attempt = self.run.attempt
+            assert attempt is not None
+            self.grants.append(wire.Attempt(run=RUN, number=attempt.number, fence=attempt.fence))
+
+    @precondition(lambda self: self.grants)
+    @rule(data=st.data(), finding=FINDINGS, newest=st.booleans(), right_fence=st.integers(0, 9))
+    def an_executor_reports(
+        self, data: st.DataObject, finding: wire.Finding, right_fence: int, *, newest: bool
+    ) -> None:
+        attempt = self.grants[-1] if newest else data.draw(st.sampled_from(self.grants))
+        if right_fence == 0:
+            attempt = wire.Attempt(run=RUN, number=attempt.number, fence=attempt.fence - 1)
+        current = self.run.attempt
+        assert current is not None
+        is_open = self.run.is_open and (current.number, current.fence) == (
+            attempt.number,
+            attempt.fence,
+        )
+        heard = hear(self.run, attempt, finding, self.now)
+        if not is_open:
+            assert heard.verdict != "accepted"
+            assert all(isinstance(fact, facts.ReportRefused) for fact in heard.facts)
+        state = (self.run.phase, self.run.attempt, self.run.result)
+        self.append(heard.facts)
+        if heard.verdict != "accepted":
+            assert (self.run.phase, self.run.attempt, self.run.result) == state
+        again = hear(self.run, attempt, finding, self.now)
+        if isinstance(finding, wire.Ended) and heard.verdict == "accepted":
+            assert again.verdict == "duplicate"
+        assert not again.facts, "what was said once brings about nothing when said again"
+
+    @precondition(lambda self: self.grants)
+    @rule(data=st.data(), rule_=st.sampled_from(["lease-ended", "executor-returned-without-it"]))
+    def an_attempt_is_lost(self, data: st.DataObject, rule_: str) -> None:
+        number = data.draw(st.sampled_from(self.grants)).number
+        evidence = Evidence(rule=rule_, executor="one")  # type: ignore[arg-type]
+        decided = decide(self.run, Lose(evidence=evidence, attempt=number), self.now)
+        assert isinstance(decided, tuple)
+        self.append(decided)
+
+    @rule()
+    def nobody_answers_a_forced_cancel(self) -> None:
+        decided = decide(self.run, CloseForced(), self.now)
+        assert isinstance(decided, tuple)
+        self.append(decided)
+
+    @invariant()
+    def the_history_keeps_the_rules(self) -> None:
+        assert not broken_rules([fact for fact, _ in self.history])
+
+    @invariant()
+    def versions_are_counted_from_one_without_gaps(self) -> None:
+        assert self.run.version == len(self.history)
+
+    @invariant()
+    def an_attempt_is_open_exactly_while_the_run_runs(self) -> None:
+        attempt = self.run.attempt
+        is_open = attempt is not None and attempt.ended_at is None
+        assert is_open == self.run.is_open == (run_columns(self.run, self.now).executor is not None)
+
+    @invariant()
+    def the_policy_bounds_the_attempts(self) -> None:
+        assert 0 <= self.run.tries <= self.run.request.retry.max_attempts
+        assert self.run.lost_in_a_row <= 3
+
+    @invariant()
+    def an_ended_run_says_when_and_a_cancelled_one_has_no_failure(self) -> None:
+        assert self.run.is_final == (self.run.ended_at is not None)
+        assert (self.run.phase == "failed") <= (self.run.failure is not None)
+        assert (self.run.phase in ("completed", "cancelled")) <= (self.run.failure is None)
+
+    @invariant()
+    def the_stored_state_is_the_state(self) -> None:
+        assert decode_run(encode_state(self.run)) == self.run
+
+    def teardown(self) -> None:
+        if not self.history:
+            return
+        folded: Run | None = None
+        for version, (fact, time) in enumerate(self.history, 1):
+            stored = codec.decode(facts.type_name(fact), facts.encode(fact))
+            assert stored == fact
+            stamp = Stamp(FIRST_POSITION + version, version, time)
+            once = evolve(folded, stored, stamp)
+            assert once == evolve(folded, fact, stamp), "evolve gives the same state every time"
+            folded = once
+        assert folded == self.run, "the fold of what is stored is the state"
+
+
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = settings(
+    max_examples=120,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

@@ -1,0 +1,135 @@
+"""What must hold of every run's history, judged from its facts alone.
+
+This is a second, independent reading of the log: it shares no code with the domain, so a mistake
+there does not hide here.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from perdure_contract.facts import (
+    AttemptFailed,
+    AttemptLost,
+    AttemptReleased,
+    AttemptStarted,
+    CancelRequested,
+    ReportRefused,
+    RetryScheduled,
+    RunCancelled,
+    RunCheckpointed,
+    RunCompleted,
+    RunDeleted,
+    RunFact,
+    RunFailed,
+    RunHeld,
+    RunProgressed,
+    RunQueued,
+    RunReleased,
+    RunReprioritised,
+    RunRequested,
+    RunRestarted,
+    RunResumed,
+)
+
+
+def broken_rules(history: Sequence[RunFact]) -> list[str]:
+    """Give every rule that a run's history breaks, in words; none for a sound one."""
+    reading = _Reading()
+    previous: RunFact | None = None
+    for version, fact in enumerate(history, 1):
+        before = len(reading.broken)
+        reading.read(fact, previous)
+        for index in range(before, len(reading.broken)):
+            reading.broken[index] = f"version {version}, {fact.event}: {reading.broken[index]}"
+        previous = fact
+    return reading.broken
+
+
+class _Reading:
+    def __init__(self) -> None:
+        self.broken: list[str] = []
+        self.open: int | None = None
+        self.last = 0
+        self.final = False
+        self.checkpoint = 0
+        self.refused: set[tuple[int, str]] = set()
+
+    def demand(self, holds: bool, rule: str) -> None:  # noqa: FBT001 - the sentence follows it
+        if not holds:
+            self.broken.append(rule)
+
+    def is_of_the_open_attempt(self, attempt: int) -> None:
+        self.demand(attempt == self.open, f"attempt {attempt} is not the open one ({self.open})")
+
+    def goes_on(self) -> None:
+        self.demand(not self.final, "nothing goes on after the end")
+
+    def ends(self) -> None:
+        self.demand(not self.final, "a run ends once")
+        self.final, self.open = True, None
+
+    def read(self, fact: RunFact, previous: RunFact | None) -> None:  # noqa: C901, PLR0912, PLR0915
+        self.demand(
+            isinstance(fact, RunRequested) == (previous is None), "a history begins with a request"
+        )
+        match fact:
+            case RunRequested():
+                pass
+            case AttemptStarted():
+                self.goes_on()
+                self.demand(self.open is None, f"attempt {self.open} is open")
+                self.demand(fact.attempt == self.last + 1, f"the last attempt was {self.last}")
+                self.open = self.last = fact.attempt
+            case RunProgressed():
+                self.is_of_the_open_attempt(fact.attempt)
+            case RunCheckpointed():
+                self.is_of_the_open_attempt(fact.attempt)
+                self.demand(fact.number > self.checkpoint, "numbers of checkpoints go up")
+                self.checkpoint = fact.number
+            case AttemptFailed() | AttemptLost() | AttemptReleased():
+                self.is_of_the_open_attempt(fact.attempt)
+                self.open = None
+            case RetryScheduled():
+                self.goes_on()
+                self.follows(previous, AttemptFailed, AttemptLost)
+            case RunQueued():
+                self.goes_on()
+                self.demand(self.open is None, "a run with an open attempt is not queued")
+            case CancelRequested():
+                self.demand(self.open is not None, "without an open attempt it ends at once")
+            case RunHeld() | RunReleased():
+                self.goes_on()
+                self.demand(self.open is None, "a run with an open attempt cannot be held")
+            case RunReprioritised():
+                self.goes_on()
+            case RunCompleted():
+                self.is_of_the_open_attempt(fact.attempt)
+                self.ends()
+            case RunCancelled():
+                told = self.last if isinstance(previous, AttemptFailed | AttemptLost) else 0
+                self.demand(fact.attempt == (self.open or told), "it names the attempt it ended")
+                self.ends()
+            case RunFailed():
+                if fact.failure.reason != "declared":
+                    self.follows(previous, AttemptFailed, AttemptLost)
+                self.ends()
+            case RunRestarted():
+                self.demand(self.final or self.open is not None, "it must have ended or be running")
+                self.demand(fact.fenced_attempt == self.open, f"attempt {self.open} is fenced")
+                self.final, self.open = False, None
+            case RunResumed():
+                self.demand(self.final, "only an ended run is resumed")
+                self.demand(fact.checkpoint <= self.checkpoint, "there is no such checkpoint")
+                self.final = False
+            case ReportRefused():
+                self.demand(fact.attempt <= self.last, "there never was such an attempt")
+                key = (fact.attempt, fact.kind)
+                self.demand(key not in self.refused, "refusals are told once an attempt and kind")
+                self.refused.add(key)
+            case RunDeleted():
+                self.demand(self.final, "only an ended run is deleted")
+            case _:
+                assert_never(fact)
+
+    def follows(self, previous: RunFact | None, *kinds: type[RunFact]) -> None:
+        self.demand(isinstance(previous, kinds), "it follows the end of an attempt")
