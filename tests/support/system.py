@@ -126,7 +126,7 @@ class System:
         ) as client:
             yield client
 
-    def eventually_run(
+    def run_that(
         self, run: str, fits: Callable[[dict[str, object]], bool]
     ) -> dict[str, object]:
         """Wait until a run fits, and give it."""
