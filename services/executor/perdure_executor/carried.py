@@ -1,0 +1,139 @@
+"""One attempt in the agent's hands: its grant, what was read of its output, how it ended."""
+
+from binascii import a2b_base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from perdure_contract.facts import Failure, Usage
+from perdure_contract.specs import INLINE_BYTES
+from perdure_contract.wire import Attempt, Ended, Grant
+from perdure_executor.attempt import outcome_of
+from perdure_executor.reported import Reported
+from perdure_executor.segments import Chunk, LogTaker, new_lines
+from perdure_executor.warden.lease import boottime
+from perdure_executor.warden.order import Record
+
+
+def key_of(attempt: Attempt) -> str:
+    """Name an attempt in the spool and towards the warden."""
+    return f"{attempt.run}.{attempt.number}"
+
+
+class Carried:
+    """An attempt that is granted and whose end is not reported yet."""
+
+    def __init__(
+        self,
+        grant: Grant,
+        work: Path,
+        next_line: int = 1,
+        reported: Reported | None = None,
+        *,
+        started: bool = False,
+    ) -> None:
+        """Take it up.
+
+        Args:
+            grant: what was granted.
+            work: directory of the files of attempts.
+            next_line: first line of output that is not in a report.
+            reported: what it has said on PERDURE_FD, when an agent before us has heard it.
+            started: whether the warden was told to start it.
+        """
+        self.key = key_of(grant.attempt)
+        self.grant = grant
+        self.path = work / self.key
+        self.started = started
+        self.record: Record | None = None
+        self.inputs: dict[str, bytes] = {}
+        self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)
+        self.reported = reported or Reported(
+            next_checkpoint=grant.first_checkpoint_number, milestone_at=boottime()
+        )
+        self._rest: Iterator[Chunk] | None = None
+        self._inline_heard = False
+
+    @property
+    def until_lease(self) -> bool:
+        """Whether it may not outlive the executor's lease."""
+        return self.grant.request.limits.when_cut_off == "end"
+
+    @property
+    def has_files(self) -> bool:
+        """Whether something of it lies in the work directory."""
+        spec = self.grant.request.spec
+        written = spec.argv is None or spec.stdin is not None or self.grant.from_checkpoint is not None
+        record = self.record
+        return written or record is None or record.log is None or record.reported is None
+
+    @property
+    def shown(self) -> bool:
+        """Whether its output is worth showing live: it did not end before anyone could look."""
+        return self.record is None or self.record.log is None
+
+    def due(self, now: float) -> bool:
+        """Tell whether something it said is to be reported by now."""
+        moment = self.reported.wake_at()
+        return moment is not None and moment <= now
+
+    def take(self) -> tuple[bool, Chunk | None]:
+        """Take what is new, at most a chunk of output; tell first whether it has said something."""
+        record = self.record
+        if record is not None and record.reported is not None:
+            lines = b"" if self._inline_heard else a2b_base64(record.reported)
+            self._inline_heard = True
+        else:
+            lines = new_lines(self.path, self.reported)
+        if lines:
+            self.reported.hear(lines)
+        if record is None:
+            return bool(lines), self.log.take()
+        if self._rest is None:
+            self._rest = self.log.finish(record.log, record.lines, record.bytes, record.ended)
+        return bool(lines), next(self._rest, None)
+
+    def ended(self) -> Ended | None:
+        """Give the last report, when all output was taken; none when the end is not to be told."""
+        record, said, limits = self.record, self.reported, self.grant.request.limits
+        assert record is not None
+        outcome = outcome_of(
+            why=record.why,
+            exit_code=record.exit,
+            signal=record.signal,
+            rejected=record.rejected,
+            broken=record.broken,
+            timeout=limits.timeout_seconds,
+            memory_bytes=limits.memory_bytes,
+        )
+        if outcome.outcome == "gone":
+            return None
+        failure = None
+        if outcome.reason is not None:
+            failure = Failure(
+                reason=outcome.reason,
+                message=outcome.message,
+                exit_code=outcome.exit_code,
+                signal=outcome.signal,
+            )
+        result = said.result
+        large = result is not None and len(result) > INLINE_BYTES
+        return Ended(
+            outcome=outcome.outcome,
+            usage=Usage(
+                lines=record.lines,
+                bytes=record.bytes,
+                log_sha256=self.log.sha256,
+                cpu_seconds=record.cpu,
+                peak_memory_bytes=record.peak,
+            ),
+            failure=failure,
+            progress=said.progress,
+            metrics=said.metrics,
+            result=None if result is None or large else msgspec.json.decode(result),
+            result_blob=result if large else None,
+            checkpoint=None
+            if said.next_checkpoint == self.grant.first_checkpoint_number
+            else said.next_checkpoint - 1,
+        )

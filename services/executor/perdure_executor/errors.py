@@ -1,0 +1,33 @@
+"""What can go wrong in an executor.
+
+    ExecutorError
+    ├── CannotStart     wrong settings, spool in use, name taken: exit 2 with its words
+    ├── NoAnswer        the api did not answer: ask again later
+    ├── InputGone       a script or input that was deleted or is damaged: the attempt is rejected
+    └── Rejected        a run that this executor may not or cannot start
+"""
+
+
+class ExecutorError(Exception):
+    """Anything below; its text is for people."""
+
+
+class CannotStart(ExecutorError):
+    """The executor cannot run at all, and trying again would not help."""
+
+
+class NoAnswer(ExecutorError):
+    """Nobody answered, or said "not now"."""
+
+    def __init__(self, why: str, retry_after_seconds: float = 0.5) -> None:
+        """Say why, and after how long it is worth asking again."""
+        super().__init__(why)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InputGone(ExecutorError):
+    """Something that a run needs from the blob table is not there."""
+
+
+class Rejected(ExecutorError):
+    """The run cannot be started here; it is not tried again."""

@@ -1,0 +1,268 @@
+"""The conversation with the api over NATS: sessions, beats, control, reports, blobs."""
+
+import asyncio
+import hashlib
+
+import msgspec
+from nats.aio.msg import Msg
+
+from perdure_contract import subjects, wire
+from perdure_contract.specs import BlobRef
+from perdure_executor.errors import CannotStart, InputGone, NoAnswer
+from perdure_executor.settings import Settings
+from perdure_executor.spool import Spool
+from perdure_executor.warden.lease import Lease, boottime
+from perdure_executor.worker import Worker
+from perdure_runtime import clock, logs
+from perdure_runtime.nats_connection import NatsConnection
+
+log = logs.get(__name__)
+
+ANSWER_SECONDS = 5.0
+SYNC_AFTER_SECONDS = 0.25
+FIRST_BEAT_SECONDS = 1.0
+LEASE_SHARE = 5 / 6
+"""Of the lease: attempts are ended here before the api gives them to others."""
+BEATS = 6
+MAX_BACKOFF_SECONDS = 2.0
+
+
+class _Reports(msgspec.Struct, frozen=True):
+    """`wire.Reports`, with reports that are encoded already."""
+
+    executor: str
+    session: str
+    reports: list[msgspec.Raw]
+
+
+class Link:
+    """Speaks for one executor; everything it asks it asks again until it is answered."""
+
+    def __init__(self, nats: NatsConnection, settings: Settings, spool: Spool, lease: Lease) -> None:
+        """Prepare; `serve` takes the worker."""
+        self._nats = nats
+        self._settings = settings
+        self._spool = spool
+        self._lease = lease
+        self._session = spool.note("session")
+        self._delivered = asyncio.Event()
+        self._lease_seconds = FIRST_BEAT_SECONDS * BEATS
+
+    async def serve(self, worker: Worker) -> None:
+        """Open a session and hold it, and again when it is over, for ever.
+
+        Raises:
+            CannotStart: when another executor of the name is live.
+        """
+
+        async def hear(message: Msg) -> None:
+            self._control(worker, message)
+
+        subject = subjects.control(self._settings.name)
+        subscription = await self._nats.client.subscribe(subject, cb=hear)
+        try:
+            while True:
+                await self.everything_delivered()
+                worker.lost_some.clear()
+                await self._open(worker)
+                await self._hold(worker)
+                await worker.cut_off()
+        finally:
+            if self._nats.connected:
+                await subscription.unsubscribe()
+
+    async def deliver(self, worker: Worker) -> None:
+        """Deliver reports for ever: one batch in flight, the same again until it is answered."""
+        while True:
+            batch = self._spool.batch() if self._session is not None else []
+            if not batch:
+                self._delivered.set()
+                worker.reported.clear()
+                await worker.reported.wait()
+                continue
+            message = _Reports(
+                executor=self._settings.name,
+                session=self._session or "",
+                reports=[msgspec.Raw(waiting.body) for waiting in batch],
+            )
+            confirmed = await self._confirmed(wire.encode(message), len(batch))
+            worker.settle(batch, confirmed.verdicts)
+            self._delivered.set()
+
+    async def leave(self, worker: Worker) -> None:
+        """Say goodbye: everything was released or has ended."""
+        if self._session is not None:
+            beat = wire.Heartbeat(
+                executor=self._settings.name,
+                session=self._session,
+                holding=worker.holding(),
+                leaving=True,
+            )
+            await self._ask(subjects.HEARTBEAT, wire.encode(beat), 1.0)
+
+    async def fetch(self, run: str, reference: BlobRef) -> bytes:
+        """Get a blob, checked against its hash.
+
+        Raises:
+            InputGone: when it was deleted or is damaged.
+            NoAnswer: when nobody answers now.
+        """
+        content = bytearray()
+        while True:
+            request = wire.FetchBlob(sha256=reference.sha256, run=run, offset=len(content))
+            answer = await self._ask(subjects.BLOB, wire.encode(request))
+            page = answer.blob
+            if page is None:
+                raise NoAnswer("no page in the answer")
+            if page.gone:
+                message = f"The input {reference.sha256[:12]}… of this run was deleted."
+                raise InputGone(message)
+            content += page.data
+            if len(content) >= page.total or not page.data:
+                break
+        if hashlib.sha256(content).hexdigest() != reference.sha256:
+            message = f"The input {reference.sha256[:12]}… of this run is damaged: its hash differs."
+            raise InputGone(message)
+        return bytes(content)
+
+    async def everything_delivered(self) -> None:
+        """Wait until everything that waits now is confirmed: it belongs to the session before."""
+        newest = self._spool.newest()
+        while (oldest := self._spool.oldest()) is not None and oldest <= newest:
+            self._delivered.clear()
+            await self._delivered.wait()
+
+    async def _open(self, worker: Worker) -> None:
+        session = clock.new_id()
+        previous = self._session
+        backoff = 0.1
+        while True:
+            asked_at = boottime()
+            request = wire.OpenSession(
+                executor=self._settings.name,
+                session=session,
+                slots=self._settings.slots,
+                labels=self._settings.labels,
+                queues=self._settings.queues,
+                program=program_version(),
+                holding=worker.holding(),
+                previous=previous,
+            )
+            try:
+                answer = await self._ask(subjects.SESSION, wire.encode(request))
+            except NoAnswer as error:
+                await asyncio.sleep(max(backoff, error.retry_after_seconds))
+                backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                continue
+            if answer.refused is not None:
+                raise CannotStart(answer.refused.why)
+            if answer.opened is not None:
+                break
+            await asyncio.sleep(backoff)
+        opened = answer.opened
+        self._spool.set_note("session", session)
+        self._session = session
+        self._extend(asked_at, opened.lease_seconds)
+        worker.session = session
+        worker.reported.set()
+        log.info("session opened", session=session, lease_seconds=opened.lease_seconds)
+        for attempt in opened.revoked:
+            worker.revoke(attempt)
+        for cancel in opened.cancelling:
+            worker.cancel(cancel)
+
+    async def _hold(self, worker: Worker) -> None:
+        """Beat until the session is over, by the api's word or because attempts were lost here."""
+        session = self._session or ""
+        while not worker.lost_some.is_set():
+            pause = self._lease_seconds / BEATS
+            try:
+                await asyncio.wait_for(worker.lost_some.wait(), pause)
+                return
+            except TimeoutError:
+                pass
+            while not worker.lost_some.is_set():
+                asked_at = boottime()
+                request = wire.Heartbeat(
+                    executor=self._settings.name,
+                    session=session,
+                    holding=worker.holding(),
+                    draining=worker.draining,
+                )
+                try:
+                    answer = await self._ask(subjects.HEARTBEAT, wire.encode(request), max(pause, 1.0))
+                except NoAnswer:
+                    await asyncio.sleep(min(pause, 0.5))
+                    continue
+                break
+            else:
+                return
+            beat = answer.beat
+            if beat is None:
+                continue
+            if not beat.live:
+                log.warning("session is over", session=session)
+                return
+            self._extend(asked_at, beat.lease_seconds)
+            worker.draining = worker.draining or beat.drain
+            for attempt in beat.revoked:
+                worker.revoke(attempt)
+            for cancel in beat.cancelling:
+                worker.cancel(cancel)
+
+    def _extend(self, asked_at: float, lease_seconds: float) -> None:
+        """Count from when it was asked: the answer may have been long on its way."""
+        self._lease_seconds = lease_seconds
+        self._lease.extend(asked_at + lease_seconds * LEASE_SHARE)
+
+    async def _confirmed(self, message: bytes, reports: int) -> wire.Confirmed:
+        backoff = 0.05
+        waited = 0.0
+        while True:
+            asked_at = boottime()
+            try:
+                answer = await self._ask(subjects.REPORT, message)
+                if answer.confirmed is not None and len(answer.confirmed.verdicts) == reports:
+                    return answer.confirmed
+                log.warning("reports were answered with something else")
+                pause = backoff
+            except NoAnswer as error:
+                pause = max(backoff, error.retry_after_seconds)
+            waited += boottime() - asked_at
+            if waited >= SYNC_AFTER_SECONDS:
+                await asyncio.to_thread(self._spool.sync)
+            await asyncio.sleep(pause)
+            waited += pause
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    async def _ask(self, subject: str, message: bytes, patience: float = ANSWER_SECONDS) -> wire.Answer:
+        if not self._nats.connected:
+            raise NoAnswer("NATS is away", 0.1)
+        try:
+            reply = await self._nats.client.request(subject, message, timeout=patience)
+            answer = wire.decode(reply.data, wire.Answer)
+        except (msgspec.DecodeError, OSError, TimeoutError) as error:
+            raise NoAnswer(str(error) or type(error).__name__, 0.05) from error
+        except Exception as error:  # nats-py raises many kinds, all of which mean: not now
+            raise NoAnswer(str(error) or type(error).__name__, 0.1) from error
+        if answer.unavailable is not None:
+            raise NoAnswer(answer.unavailable.why, answer.unavailable.retry_after_seconds)
+        return answer
+
+    def _control(self, worker: Worker, message: Msg) -> None:
+        try:
+            batch = wire.decode(message.data, wire.ControlBatch)
+        except msgspec.DecodeError as error:
+            log.warning("control message makes no sense", error=str(error))
+            return
+        worker.control(batch)
+
+
+def program_version() -> str:
+    """Give the version of this program, for people who look at executors."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,113 @@
+"""Commands: a program with arguments, or a script given to a shell."""
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from perdure_contract.specs import BlobRef
+from perdure_contract.wire import Grant
+from perdure_executor.errors import Rejected
+from perdure_executor.settings import Settings
+from perdure_executor.warden.order import Order
+
+REPORT_FD = "3"
+CHECKPOINT_SUFFIX = ".checkpoint"
+SCRIPT_SUFFIX = ".script"
+STDIN_SUFFIX = ".stdin"
+
+
+class CommandRunner:
+    """Runs `kind: command`."""
+
+    def needs(self, grant: Grant) -> tuple[BlobRef, ...]:
+        """Name script and stdin where they are kept outside the request."""
+        spec = grant.request.spec
+        return tuple(part for part in (spec.script, spec.stdin) if isinstance(part, BlobRef))
+
+    def order(self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings) -> Order:
+        """Make the order; a script becomes a file, so that any interpreter can read it.
+
+        Raises:
+            Rejected: the program is not there, or PERDURE_PROGRAMS does not name it.
+        """
+        spec, limits = grant.request.spec, grant.request.limits
+        if spec.argv is not None:
+            argv = list(spec.argv)
+            called = argv[0]
+        else:
+            called = spec.shell
+            script = private_file(path, SCRIPT_SUFFIX, content_of(spec.script, inputs))
+            argv = [called, script]
+        return Order(
+            program=find_program(called, settings),
+            argv=argv,
+            env=environment(grant, path, settings),
+            cwd=spec.cwd or settings.directory,
+            path=str(path),
+            stdin="/dev/null"
+            if spec.stdin is None
+            else private_file(path, STDIN_SUFFIX, content_of(spec.stdin, inputs)),
+            timeout=limits.timeout_seconds,
+            grace=limits.grace_seconds,
+            memory_bytes=limits.memory_bytes,
+            log_bytes=limits.log_bytes,
+            until_lease=limits.when_cut_off == "end",
+        )
+
+
+def environment(grant: Grant, path: Path, settings: Settings) -> dict[str, str]:
+    """Give the whole environment of a child: six of the executor's, then the run's, then ours."""
+    attempt = grant.attempt
+    env = settings.environment | grant.request.spec.env
+    env["PERDURE_RUN_ID"] = attempt.run
+    env["PERDURE_ATTEMPT"] = str(attempt.number)
+    env["PERDURE_FENCE"] = str(attempt.fence)
+    env["PERDURE_IDEMPOTENCY_KEY"] = attempt.run
+    env["PERDURE_FD"] = REPORT_FD
+    env.pop("PERDURE_CHECKPOINT", None)
+    mark = grant.from_checkpoint
+    if mark is not None:
+        content = {"number": mark.number, "cursor": mark.cursor, "state": mark.state}
+        env["PERDURE_CHECKPOINT"] = private_file(path, CHECKPOINT_SUFFIX, msgspec.json.encode(content))
+    return env
+
+
+def find_program(called: str, settings: Settings) -> str:
+    """Give the absolute path of a program, if it may be started.
+
+    Raises:
+        Rejected: not found, relative, or not in PERDURE_PROGRAMS.
+    """
+    if os.path.isabs(called):
+        program = called
+    elif "/" in called:
+        message = f"The program {called} is a relative path: give an absolute one, or a bare name on the PATH."
+        raise Rejected(message)
+    else:
+        found = shutil.which(called, path=settings.environment.get("PATH", os.defpath))
+        if found is None:
+            message = f"The program {called} is not on the PATH of executor {settings.name}."
+            raise Rejected(message)
+        program = found
+    if settings.programs is not None and os.path.realpath(program) not in settings.programs:
+        message = f"The program {called} is not among those that executor {settings.name} may start (PERDURE_PROGRAMS)."
+        raise Rejected(message)
+    return program
+
+
+def content_of(part: str | BlobRef | None, inputs: dict[str, bytes]) -> bytes:
+    """Give the bytes of a script or input, fetched before where they are kept elsewhere."""
+    if isinstance(part, BlobRef):
+        return inputs[part.sha256]
+    return (part or "").encode()
+
+
+def private_file(path: Path, suffix: str, content: bytes) -> str:
+    """Write a file of the attempt that only its owner can use; give its name."""
+    name = f"{path}{suffix}"
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+    return name

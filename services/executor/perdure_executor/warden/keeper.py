@@ -1,0 +1,340 @@
+"""A keeper: starts one program, pumps what it says, and ends its whole tree. One attempt at a time.
+
+It is the subreaper of its tree, so "no child left" means "no process left". When the warden is gone
+it ends the tree and goes too. It takes the next attempt only when the last tree is empty, which saves
+a fork for each.
+"""
+
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import time
+
+from perdure_executor.attempt import KILL, KILLING, MEMORY, RUNNING, TERM, Attempt
+from perdure_executor.warden import tree
+from perdure_executor.warden.frames import DATA, END, OVER, START, Unpacker, pack
+from perdure_executor.warden.lease import Lease, boottime
+from perdure_executor.warden.order import Order, Record, decode_order, encode
+from perdure_executor.warden.output import READ_BYTES, STDERR, STDOUT, Output, Reported
+
+REPORT_FD = 3
+FLUSH_SECONDS = 0.15
+FIRST_FLUSH_SECONDS = 0.02
+MEMORY_SECONDS = 0.25
+SWEEP_SECONDS = 0.02
+UNKILLABLE_SECONDS = 10.0
+"""A tree that we may not signal (sudo) is waited for so long after its KILL, then left."""
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_RESET = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+
+
+def serve(control: socket.socket, lease: Lease) -> None:
+    """Carry one attempt after the other until the warden closes the socket, or is gone."""
+    tree.become_subreaper()
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    unpacker = Unpacker()
+    while data := control.recv(READ_BYTES):
+        for kind, key, body in unpacker.feed(data):
+            if kind == START:
+                record = Keeper(key, decode_order(body), control, unpacker, lease).carry()
+                control.sendall(pack(OVER, key, encode(record)))
+
+
+class WardenGone(Exception):
+    """The other end of the control socket is closed."""
+
+
+class Keeper:
+    """One attempt, from start to its record."""
+
+    def __init__(
+        self, key: str, order: Order, control: socket.socket, unpacker: Unpacker, lease: Lease
+    ) -> None:
+        """Prepare.
+
+        Args:
+            key: names the attempt in messages.
+            order: what to start.
+            control: socket to the warden.
+            unpacker: of what comes on it.
+            lease: until when the executor may run anything.
+        """
+        self._key = key
+        self._order = order
+        self._control = control
+        self._unpacker = unpacker
+        self._lease = lease
+        self._output = Output(order.path, order.log_bytes)
+        self._reported = Reported(order.path)
+        self._poll = select.poll()
+        self._streams: dict[int, int] = {}
+        self._pid = 0
+        self._pidfd = -1
+        self._status: int | None = None
+        self._cpu = 0.0
+        self._peak = 0
+        self._flush_at: float | None = None
+        self._flushed_at = 0.0
+        self._memory_at: float | None = None
+        self._killed_at: float | None = None
+
+    def carry(self) -> Record:
+        """Run it to its end and give the record. The tree is empty then."""
+        started = time.time()
+        try:
+            self._start()
+        except (OSError, ValueError) as error:
+            self._close()
+            return Record(started=started, ended=started, rejected=why_not_started(error, self._order))
+        now = boottime()
+        self._attempt = Attempt(
+            now,
+            timeout=self._order.timeout,
+            grace=self._order.grace,
+            until_lease=self._order.until_lease,
+        )
+        if self._order.memory_bytes is not None:
+            self._memory_at = now
+        try:
+            self._watch()
+        except WardenGone:
+            self._end_all()
+            os._exit(0)
+        return self._record(started)
+
+    def _start(self) -> None:
+        order = self._order
+        os.chdir(order.cwd)
+        pipes = [os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) for _ in range(3)]
+        for (read, _), stream in zip(pipes, (STDOUT, STDERR, 0), strict=True):
+            self._streams[read] = stream
+        (_, out), (_, err), (_, report) = pipes
+        try:
+            for _, write in pipes:
+                os.set_blocking(write, True)
+            self._pid = os.posix_spawn(
+                order.program,
+                order.argv,
+                order.env,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, order.stdin, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, out, 1),
+                    (os.POSIX_SPAWN_DUP2, err, 2),
+                    (os.POSIX_SPAWN_DUP2, report, REPORT_FD),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=_RESET,
+            )
+        finally:
+            for _, write in pipes:
+                os.close(write)
+            os.chdir("/")
+        self._pidfd = os.pidfd_open(self._pid)
+        for file in (*self._streams, self._pidfd, self._control.fileno()):
+            self._poll.register(file, select.POLLIN)
+
+    def _watch(self) -> None:
+        """Pump until the program has ended and no process of its tree is left."""
+        while True:
+            for file, _ in self._poll.poll(self._patience()):
+                if file in self._streams:
+                    self._pump(file)
+                elif file == self._pidfd:
+                    self._reap()
+                else:
+                    self._hear()
+            now = boottime()
+            if self._flush_at is not None and now >= self._flush_at:
+                self._flush(now)
+            if self._memory_at is not None and now >= self._memory_at:
+                self._weigh(now)
+            due = self._attempt.step(now, self._lease.until)
+            if due is None and self._status is None:
+                continue
+            if due == TERM:
+                self._signal_all(signal.SIGTERM)
+                self._signal_all(signal.SIGCONT)
+            if self._status is not None and self._no_child_left():
+                break
+            if due == KILL and self._kill(now):
+                break
+        self._attempt.tree_gone()
+
+    def _patience(self) -> int:
+        """Give the milliseconds until something is due by itself; -1 for none."""
+        now = boottime()
+        due = [self._attempt.wake_at(self._lease.until), self._flush_at, self._memory_at]
+        if self._status is not None or self._attempt.phase == KILLING:
+            due.append(now + SWEEP_SECONDS)
+        known = [moment for moment in due if moment is not None]
+        return max(0, int((min(known) - now) * 1000) + 1) if known else -1
+
+    def _pump(self, file: int) -> None:
+        try:
+            data = os.read(file, READ_BYTES)
+        except BlockingIOError:
+            return
+        stream = self._streams[file]
+        if not data:
+            del self._streams[file]
+            self._poll.unregister(file)
+            os.close(file)
+            return
+        if stream:
+            self._output.take(stream, data, time.time())
+        else:
+            self._reported.take(data)
+        if self._flush_at is None:
+            now = boottime()
+            self._flush_at = max(now + FIRST_FLUSH_SECONDS, self._flushed_at + FLUSH_SECONDS)
+
+    def _flush(self, now: float) -> None:
+        told = self._reported.waiting or not self._output.in_tail
+        self._output.flush()
+        self._reported.flush()
+        self._flush_at = None
+        self._flushed_at = now
+        if told:
+            try:  # only a hint: a warden that does not read must not stop the pump
+                self._control.send(pack(DATA, self._key), socket.MSG_DONTWAIT)
+            except OSError:
+                return
+
+    def _hear(self) -> None:
+        data = self._control.recv(READ_BYTES)
+        if not data:
+            raise WardenGone
+        for kind, key, body in self._unpacker.feed(data):
+            if kind == END and key == self._key:
+                asked = json.loads(body)
+                self._attempt.ask_end(boottime(), asked["why"], asked["grace"])
+
+    def _weigh(self, now: float) -> None:
+        weight = tree.memory_bytes(tree.descendants(os.getpid()))
+        self._peak = max(self._peak, weight)
+        self._memory_at = now + MEMORY_SECONDS
+        limit = self._order.memory_bytes
+        if limit is not None and weight > limit and self._attempt.phase == RUNNING:
+            self._attempt.ask_end(now, MEMORY, 0)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        tree.send([self._pid] if self._status is None else [], number)
+        tree.send([pid for pid in tree.descendants(os.getpid()) if pid != self._pid], number)
+
+    def _reap(self) -> None:
+        """Take the program's status: what the shell would see as the end of the command."""
+        _, status, usage = os.wait4(self._pid, 0)
+        self._count(usage)
+        self._status = status
+        self._poll.unregister(self._pidfd)
+        os.close(self._pidfd)
+        self._attempt.program_ended()
+
+    def _no_child_left(self) -> bool:
+        while True:
+            try:
+                pid, _, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return False
+            self._count(usage)
+
+    def _kill(self, now: float) -> bool:
+        """KILL what is there; tell whether the rest cannot be killed and must be left."""
+        forbidden = tree.kill(tree.descendants(os.getpid()))
+        if self._killed_at is None:
+            self._killed_at = now
+        return forbidden and now - self._killed_at > UNKILLABLE_SECONDS
+
+    def _end_all(self) -> None:
+        """The warden is gone: nothing may be left, and nobody wants to hear of it."""
+        since = boottime()
+        while boottime() - since < UNKILLABLE_SECONDS:
+            tree.kill(tree.descendants(os.getpid()))
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            time.sleep(0.002)
+
+    def _count(self, usage: object) -> None:
+        self._cpu += usage.ru_utime + usage.ru_stime  # type: ignore[attr-defined]
+        self._peak = max(self._peak, usage.ru_maxrss * 1024)  # type: ignore[attr-defined]
+
+    def _record(self, started: float) -> Record:
+        self._drain()
+        ended = time.time()
+        log = self._output.end(ended)
+        reported = self._reported.end()
+        self._close()
+        record = Record(
+            started=started,
+            ended=ended,
+            why=self._attempt.why,
+            cpu=round(self._cpu, 6),
+            peak=self._peak,
+            lines=self._output.lines,
+            bytes=self._output.bytes,
+            log=log,
+            reported=reported,
+        )
+        if self._status is None:
+            record.broken = "Its processes belong to another user and could not be ended."
+        elif os.WIFSIGNALED(self._status):
+            record.signal = signal_name(os.WTERMSIG(self._status))
+        else:
+            record.exit = os.WEXITSTATUS(self._status)
+        return record
+
+    def _drain(self) -> None:
+        """Read what is left in the pipes. Nobody of the tree writes any more."""
+        for file, stream in self._streams.items():
+            try:
+                while data := os.read(file, READ_BYTES):
+                    if stream:
+                        self._output.take(stream, data, time.time())
+                    else:
+                        self._reported.take(data)
+            except BlockingIOError:  # a stranger was given the other end and keeps it
+                continue
+
+    def _close(self) -> None:
+        for file in self._streams:
+            os.close(file)
+        self._streams.clear()
+
+
+def signal_name(number: int) -> str:
+    """Give the name of a signal, like `SIGSEGV`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def why_not_started(error: OSError | ValueError, order: Order) -> str:
+    """Say in a sentence why the program could not be started, and what to do."""
+    program = order.program
+    if isinstance(error, ValueError):
+        return f"{program} cannot be started: {error}."
+    if not os.path.isdir(order.cwd):
+        return f"The working directory {order['cwd']} does not exist on this executor."
+    if error.errno == errno.ENOENT and not os.path.exists(program):
+        return f"The program {program} does not exist on this executor."
+    if error.errno == errno.ENOENT:
+        return f"The program {program} needs an interpreter that does not exist: see its first line."
+    if error.errno == errno.EACCES:
+        return f"{program} or its working directory may not be used: is the program executable?"
+    if error.errno == errno.ENOEXEC:
+        return f"{program} is not a program: a script needs a first line like #!/bin/sh."
+    if error.errno == errno.E2BIG:
+        return f"{program} cannot be started: arguments and environment are too long together."
+    return f"{program} cannot be started: {error.strerror}."

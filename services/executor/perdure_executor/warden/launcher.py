@@ -1,0 +1,306 @@
+"""The warden: holds the keepers, outlives the agent, forwards between the two. One thread."""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from perdure_executor.warden import keeper, tree
+from perdure_executor.warden.frames import (
+    DATA,
+    END,
+    HELLO,
+    LEAVE,
+    MAX_BUFFERED_BYTES,
+    OVER,
+    START,
+    TAKEN,
+    Channel,
+    Unpacker,
+    pack,
+)
+from perdure_executor.warden.lease import Lease
+from perdure_executor.warden.order import Record, encode
+
+SOCKET = "warden.sock"
+PID_FILE = "warden.json"
+JOURNAL = "ended.journal"
+JOURNAL_BYTES = 1 << 20
+ALONE_SECONDS = 60.0
+SWEEP_SECONDS = 0.05
+IDLE_SECONDS = 10.0
+
+
+def main(directory: str) -> None:
+    """Serve the spool directory until there is nothing to hold any more."""
+    os.chdir("/")
+    spool = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    Warden(spool).run()
+
+
+class Hold:
+    """A keeper as the warden sees it."""
+
+    __slots__ = ("channel", "idle_since", "key", "pid")
+
+    def __init__(self, pid: int, channel: Channel) -> None:
+        """Nothing is carried yet."""
+        self.pid = pid
+        self.channel = channel
+        self.key: str | None = None
+        self.idle_since = 0.0
+
+
+class Warden:
+    """Carries frames between one agent and many keepers, and keeps the records nobody took yet."""
+
+    def __init__(self, spool: int) -> None:
+        """Listen in the open spool directory and say who we are.
+
+        Args:
+            spool: descriptor of the directory; names in it stay short whatever its path is.
+        """
+        self._spool = spool
+        self._lease = Lease(spool)
+        self._poll = select.epoll()
+        self._keepers: dict[int, Hold] = {}
+        self._idle: list[Hold] = []
+        self._carried: dict[str, Hold] = {}
+        self._agent: Channel | None = None
+        self._records: dict[str, bytes] = {}
+        self._news = bytearray()
+        self._orphans = False
+        self._leaving = False
+        self._alone_since = time.monotonic()
+        tree.become_subreaper()
+        self._open_journal()
+        self._listen()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def run(self) -> None:
+        """Serve until told to leave, or alone with nothing to hold for a minute."""
+        while not self._may_leave():
+            for file, events in self._poll.poll(self._patience()):
+                if file == self._listener.fileno():
+                    self._accept()
+                elif self._agent is not None and file == self._agent.fileno():
+                    self._hear_agent(events)
+                elif file in self._keepers:
+                    self._hear_keeper(self._keepers[file])
+            self._write_journal()
+            if self._orphans:
+                self._sweep()
+            self._flush()
+            self._dismiss()
+        if not self._records:
+            os.unlink(JOURNAL, dir_fd=self._spool)
+        for name in (SOCKET, PID_FILE):
+            os.unlink(name, dir_fd=self._spool)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            os.unlink(SOCKET, dir_fd=self._spool)
+        except FileNotFoundError:
+            pass
+        umask = os.umask(0o077)
+        self._listener.bind(f"/proc/self/fd/{self._spool}/{SOCKET}")
+        os.umask(umask)
+        self._listener.listen(4)
+        self._listener.setblocking(False)
+        self._poll.register(self._listener, select.EPOLLIN)
+        fresh = os.open("warden.json.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=self._spool)
+        os.write(fresh, json.dumps({"pid": os.getpid()}).encode())
+        os.close(fresh)
+        os.rename("warden.json.new", PID_FILE, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+
+    def _may_leave(self) -> bool:
+        if self._carried or self._orphans or (self._agent is not None and not self._leaving):
+            return False
+        return self._leaving or time.monotonic() - self._alone_since > ALONE_SECONDS
+
+    def _patience(self) -> float:
+        if self._orphans:
+            return SWEEP_SECONDS
+        if self._idle:
+            return IDLE_SECONDS
+        if self._agent is None and not self._carried:
+            return max(0.05, ALONE_SECONDS - (time.monotonic() - self._alone_since) + 0.01)
+        return -1
+
+    # --- the agent ----------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listener.accept()
+        except OSError:
+            return
+        self._drop_agent()  # there is one agent at a time: it holds the lock of the spool
+        self._agent = Channel(connected)
+        self._poll.register(connected, select.EPOLLIN)
+        hello = {"pid": os.getpid(), "carried": list(self._carried), "ended": list(self._records)}
+        self._agent.say(pack(HELLO, "", json.dumps(hello).encode()))
+        for key, record in self._records.items():
+            self._agent.say(pack(OVER, key, record))
+
+    def _drop_agent(self) -> None:
+        if self._agent is not None:
+            self._poll.unregister(self._agent)
+            self._agent.socket.close()
+            self._agent = None
+            self._alone_since = time.monotonic()
+
+    def _hear_agent(self, events: int) -> None:
+        if self._agent is None:
+            return
+        frames = self._agent.hear() if events & ~select.EPOLLOUT else []
+        if frames is None:
+            self._drop_agent()
+            return
+        for kind, key, body in frames:
+            if kind == START:
+                if key not in self._carried and key not in self._records:
+                    self._start(key, body)
+            elif kind == END:
+                hold = self._carried.get(key)
+                if hold is not None:
+                    hold.channel.say(pack(END, key, body))
+                    hold.channel.flush()
+            elif kind == TAKEN:
+                self._records.pop(key, None)
+            elif kind == LEAVE:
+                self._leaving = True
+
+    def _flush(self) -> None:
+        if self._agent is not None:
+            done = self._agent.flush()
+            self._poll.modify(self._agent, select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT)
+
+    # --- keepers ---------------------------------------------------------------------------------
+
+    def _start(self, key: str, body: bytes) -> None:
+        hold = self._idle.pop() if self._idle else self._fork()
+        hold.key = key
+        self._carried[key] = hold
+        hold.channel.socket.setblocking(True)  # an idle keeper reads at once, however much it is
+        try:
+            hold.channel.socket.sendall(pack(START, key, body))
+        except OSError:
+            return  # it is gone: its socket says so in the next round
+        finally:
+            hold.channel.socket.setblocking(False)
+
+    def _fork(self) -> Hold:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                kept = os.dup2(theirs.fileno(), 3, inheritable=False) if theirs.fileno() != 3 else 3
+                ours.detach()
+                theirs.detach()
+                os.closerange(4, 65536)
+                keeper.serve(socket.socket(fileno=kept), self._lease)
+                code = 0
+            finally:
+                os._exit(code)
+        theirs.close()
+        hold = Hold(pid, Channel(ours))
+        self._keepers[ours.fileno()] = hold
+        self._poll.register(ours, select.EPOLLIN)
+        return hold
+
+    def _dismiss(self) -> None:
+        """Let keepers go that had nothing to do for a while; the longest idle come first."""
+        now = time.monotonic()
+        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
+            self._lose(self._idle[0])
+
+    def _hear_keeper(self, hold: Hold) -> None:
+        frames = hold.channel.hear()
+        if frames is None:
+            self._lose(hold)
+            return
+        for kind, key, body in frames:
+            if kind == OVER:
+                self._over(key, body)
+                hold.key = None
+                hold.idle_since = time.monotonic()
+                self._idle.append(hold)
+            elif kind == DATA and self._agent is not None:
+                if len(self._agent.waiting) < MAX_BUFFERED_BYTES:
+                    self._agent.say(pack(DATA, key))
+
+    def _lose(self, hold: Hold) -> None:
+        """Part with a keeper: it is dismissed, or somebody killed it and its tree is now ours."""
+        self._poll.unregister(hold.channel)
+        del self._keepers[hold.channel.fileno()]
+        hold.channel.socket.close()
+        if hold in self._idle:
+            self._idle.remove(hold)
+        os.waitpid(hold.pid, 0)
+        if hold.key is not None:
+            self._orphans = True
+            self._sweep()
+            words = "The process that watched over the program was killed, so the program was ended."
+            self._over(hold.key, encode(Record(broken=words)))
+
+    def _sweep(self) -> None:
+        """End what dead keepers left: every child of ours that is no keeper, with all below it."""
+        keepers = frozenset(hold.pid for hold in self._keepers.values())
+        left = tree.descendants(os.getpid(), keepers)
+        tree.kill(left)
+        for pid in left:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue
+        self._orphans = bool(tree.descendants(os.getpid(), keepers))
+
+    def _over(self, key: str, record: bytes) -> None:
+        self._carried.pop(key, None)
+        self._records[key] = record
+        self._news += pack(OVER, key, record)
+
+    # --- the journal of ended attempts -----------------------------------------------------------
+
+    def _open_journal(self) -> None:
+        self._journal = os.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=self._spool)
+        data = bytearray()
+        while piece := os.read(self._journal, 1 << 20):
+            data += piece
+        for _, key, record in Unpacker().feed(bytes(data)):
+            self._records[key] = record
+
+    def _write_journal(self) -> None:
+        """Write what ended in this round, in one go, before the agent hears of it."""
+        if not self._news:
+            return
+        try:
+            if os.fstat(self._journal).st_size > JOURNAL_BYTES:
+                self._rewrite_journal()
+            else:
+                os.write(self._journal, self._news)
+        except OSError as error:
+            print(f"cannot write {JOURNAL}: {error}", file=sys.stderr, flush=True)
+        if self._agent is not None:
+            self._agent.say(bytes(self._news))
+        self._news.clear()
+
+    def _rewrite_journal(self) -> None:
+        fresh = f"{JOURNAL}.new"
+        file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=self._spool)
+        os.write(file, b"".join(pack(OVER, key, record) for key, record in self._records.items()))
+        os.rename(fresh, JOURNAL, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+        os.close(self._journal)
+        self._journal = file

@@ -1,0 +1,126 @@
+"""What the agent orders from a keeper, and what the keeper notes at the end; JSON between them."""
+
+import json
+
+
+class Order:
+    """One program to start, and how it is watched. Plain, so that keepers import nothing for it."""
+
+    __slots__ = (
+        "argv", "cwd", "env", "grace", "log_bytes", "memory_bytes", "path", "program", "stdin",
+        "timeout", "until_lease",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        program: str,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        path: str,
+        stdin: str = "/dev/null",
+        timeout: float | None = None,
+        grace: float = 10.0,
+        memory_bytes: int | None = None,
+        log_bytes: int = 50_000_000,
+        until_lease: bool = True,
+    ) -> None:
+        """Take it as it is.
+
+        Args:
+            program: absolute path of what is executed.
+            argv: its arguments, the first is the name it is called by.
+            env: its whole environment.
+            cwd: where it starts.
+            path: where its output goes; files begin with it.
+            stdin: file it reads.
+            timeout: seconds it may run; none for as long as it likes.
+            grace: seconds between TERM and KILL.
+            memory_bytes: what its whole tree may hold in memory.
+            log_bytes: how much of its output is kept.
+            until_lease: whether it is ended when the executor's lease is over.
+        """
+        self.program = program
+        self.argv = argv
+        self.env = env
+        self.cwd = cwd
+        self.path = path
+        self.stdin = stdin
+        self.timeout = timeout
+        self.grace = grace
+        self.memory_bytes = memory_bytes
+        self.log_bytes = log_bytes
+        self.until_lease = until_lease
+
+
+class Record:
+    """How an attempt ended. A program that never started has `rejected`, one of ours broke: `broken`."""
+
+    __slots__ = (
+        "broken", "bytes", "cpu", "ended", "exit", "lines", "log", "peak", "rejected", "reported",
+        "signal", "started", "why",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        started: float = 0.0,
+        ended: float = 0.0,
+        why: str | None = None,
+        exit: int | None = None,
+        signal: str | None = None,
+        rejected: str | None = None,
+        broken: str | None = None,
+        cpu: float = 0.0,
+        peak: int = 0,
+        lines: int = 0,
+        bytes: int = 0,
+        log: str | None = None,
+        reported: str | None = None,
+    ) -> None:
+        """Take it as it is.
+
+        Args:
+            started: seconds since the epoch by this host's clock; `ended` likewise.
+            ended: when the last process of the tree was gone.
+            why: what ended it when it did not end by itself, a word of `attempt`.
+            exit: exit code of the program.
+            signal: name of the signal that ended the program.
+            rejected: why it could not be started.
+            broken: what broke on our side.
+            cpu: seconds of CPU of all its processes.
+            peak: most memory one of its processes held, in bytes; of the tree where it was watched.
+            lines: how many it printed.
+            bytes: how many it printed.
+            log: its output (base64 of blocks) when it never went to disk.
+            reported: what it wrote to PERDURE_FD, likewise.
+        """
+        self.started = started
+        self.ended = ended
+        self.why = why
+        self.exit = exit
+        self.signal = signal
+        self.rejected = rejected
+        self.broken = broken
+        self.cpu = cpu
+        self.peak = peak
+        self.lines = lines
+        self.bytes = bytes
+        self.log = log
+        self.reported = reported
+
+
+def encode(message: Order | Record) -> bytes:
+    """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
+    return json.dumps({name: getattr(message, name) for name in message.__slots__}).encode()
+
+
+def decode_order(data: bytes) -> Order:
+    """Read an order."""
+    return Order(**json.loads(data))
+
+
+def decode_record(data: bytes) -> Record:
+    """Read a record."""
+    return Record(**json.loads(data))
