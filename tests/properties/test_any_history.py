@@ -168,6 +168,9 @@ class AnyHistory(RuleBasedStateMachine):
         evidence = Evidence(rule=rule_, executor="one")  # type: ignore[arg-type]
         decided = decide(self.run, Lose(evidence=evidence, attempt=number), self.now)
         assert isinstance(decided, tuple)
+        current = self.run.attempt
+        if not self.run.is_open or current is None or current.number != number:
+            assert decided == ()
         self.append(decided)
 
     @rule()
@@ -192,7 +195,15 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def the_policy_bounds_the_attempts(self) -> None:
-        assert 0 <= self.run.tries <= self.run.request.retry.max_attempts
+        counted = 0
+        for fact, _ in self.history:
+            if isinstance(fact, facts.RunRestarted | facts.RunResumed):
+                counted = 0
+            elif isinstance(fact, facts.AttemptStarted):
+                counted += 1
+            elif isinstance(fact, facts.AttemptReleased):
+                counted -= 1
+        assert self.run.tries == counted <= self.run.request.retry.max_attempts
         assert self.run.lost_in_a_row <= 3
 
     @invariant()
