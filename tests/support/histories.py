@@ -92,9 +92,7 @@ def _one(batch: Batch, index: int, random: Random) -> str:
     return run.id
 
 
-def _later(
-    run: str, now: datetime, random: Random, *, ahead: bool
-) -> list[list[facts.RunFact]]:
+def _later(run: str, now: datetime, random: Random, *, ahead: bool) -> list[list[facts.RunFact]]:
     executor = random.choice(EXECUTORS)
     started = facts.AttemptStarted(run=run, attempt=1, executor=executor)
     failed = facts.AttemptFailed(run=run, attempt=1, failure=TROUBLE, lines=3, bytes=60)
@@ -111,7 +109,11 @@ def _later(
     if chance < 0.2:
         return [[started], [facts.CancelRequested(run=run)]]
     if chance < 0.25:
-        return [[started], [facts.CancelRequested(run=run)], [facts.RunCancelled(run=run, attempt=1)]]
+        return [
+            [started],
+            [facts.CancelRequested(run=run)],
+            [facts.RunCancelled(run=run, attempt=1)],
+        ]
     if chance < 0.35:
         return [[started], [failed, facts.RunFailed(run=run, failure=TROUBLE)]]
     if chance < 0.45:
@@ -125,5 +127,7 @@ def _later(
             [facts.RunCompleted(run=run, attempt=2, lines=1, bytes=5)],
         ]
     progress = facts.Progress(done=1, total=1)
-    done = facts.RunCompleted(run=run, attempt=1, lines=1, bytes=5, progress=progress, result={"a": 1})
+    done = facts.RunCompleted(
+        run=run, attempt=1, lines=1, bytes=5, progress=progress, result={"a": 1}
+    )
     return [[started], [done]]
