@@ -5,13 +5,14 @@ so a pause, a limit or a priority acts at once and no count can leak. The decisi
 the writer's transaction: the session must still live, the queue must still have room.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import asyncpg
 import msgspec
-from perdure_contract.identifiers import queue_stream, stream_key
+from perdure_contract.identifiers import queue_stream
 from perdure_runtime import logs
 
 from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
@@ -36,18 +37,17 @@ SELECT s.executor, s.session_id::text, s.slots, s.labels, s.queues,
         WHERE r.executor = s.executor AND r.phase IN ('running', 'cancelling'))
 FROM perdure.sessions s WHERE s.state = 'live' AND NOT s.draining"""
 
-LANES = """
-SELECT queue, lane FROM perdure.lanes l
-WHERE EXISTS (SELECT FROM perdure.runs r WHERE r.queue = l.queue AND r.lane = l.lane
-              AND r.phase = 'pending' AND r.ready_at IS NULL)"""
-
 CANDIDATES = """
-SELECT c.run_id::text, c.queue, c.lane, c.priority, c.first_position
-FROM unnest($1::text[], $2::text[]) AS l(queue, lane)
+SELECT c.run_id::text, c.queue, c.lane, c.priority, c.first_position, q.state
+FROM perdure.lanes l
 CROSS JOIN LATERAL (
     SELECT run_id, queue, lane, priority, first_position FROM perdure.runs
     WHERE queue = l.queue AND lane = l.lane AND phase = 'pending' AND ready_at IS NULL
-    ORDER BY priority DESC, first_position LIMIT $3) AS c"""
+    ORDER BY priority DESC, first_position LIMIT $1) AS c
+LEFT JOIN perdure.streams q ON q.stream = 'queue-' || l.queue"""
+
+CANDIDATES_A_LANE = 64
+"""More slots than this that come free at once are filled by further passes."""
 
 COME_DUE = """
 UPDATE perdure.runs SET ready_at = NULL
@@ -78,46 +78,36 @@ class Dispatcher:
 
     async def tick(self) -> float:
         """Start what may start; give the seconds until something comes due by the clock."""
-        pool = self._database.pool
-        await pool.execute(COME_DUE)
         while await self._pass():
             pass
-        due_in: float | None = await pool.fetchval(NEXT_DUE)
+        due_in: float | None = await self._database.pool.fetchval(NEXT_DUE)
         if due_in is None:
             return MAX_PAUSE_SECONDS
-        return min(max(due_in, 0.001), MAX_PAUSE_SECONDS)
+        if due_in <= 0:
+            await self._database.pool.execute(COME_DUE)
+            return 0
+        return min(due_in, MAX_PAUSE_SECONDS)
 
     async def _pass(self) -> bool:
         """Fill the free slots once; tell whether more could be started."""
         pool = self._database.pool
-        seats = [_seat(row) for row in await pool.fetch(SEATS)]
-        seats = [seat for seat in seats if seat.free > 0]
-        if not seats:
-            return False
-        lanes = [
-            (row[0], row[1])
-            for row in await pool.fetch(LANES)
-            if any(seat.takes(row[0], row[1]) for seat in seats)
-        ]
-        if not lanes:
-            return False
-        names = sorted({queue for queue, _ in lanes})
-        async with pool.acquire() as connection:
-            queues = await _read_queues(connection, names)
-            room = await _room(connection, queues)
-        lanes = [lane for lane in lanes if room.get(lane[0]) is None or room[lane[0]]]
-        if not lanes:
-            return False
-        free = sum(seat.free for seat in seats)
-        rows = await pool.fetch(
-            CANDIDATES, [q for q, _ in lanes], [lane for _, lane in lanes], free
+        seat_rows, rows = await asyncio.gather(
+            pool.fetch(SEATS), pool.fetch(CANDIDATES, CANDIDATES_A_LANE)
         )
-        candidates = [Candidate(*row) for row in rows]
+        seats = [seat for seat in map(_seat, seat_rows) if seat.free > 0]
+        if not seats or not rows:
+            return False
+        queues = {row[1]: _queue(row[1], row[5]) for row in rows}
+        limited = {name: queue for name, queue in queues.items() if queue.is_limited}
+        room = await _room(pool, limited)
+        candidates = [Candidate(*row[:5]) for row in rows]
         assignments = admit(candidates, seats, room)
         if not assignments:
             return False
         started = await self._claim(assignments)
-        return started == len(assignments) == free and len(candidates) > len(assignments)
+        return started == len(assignments) < len(candidates) and started < sum(
+            s.free for s in seats
+        )
 
     async def _claim(self, assignments: Sequence[Assignment]) -> int:
         """Have claims decided and committed in one transaction, then send the grants."""
@@ -189,16 +179,16 @@ def _seat(row: asyncpg.Record) -> Seat:
     )
 
 
-async def _read_queues(connection: asyncpg.Connection, names: list[str]) -> dict[str, Queue]:
-    rows = await connection.fetch(
-        "SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[])",
-        [queue_stream(name) for name in names],
-    )
-    states = {stream_key(row[0]): decode_stream_state(row[0], row[1]) for row in rows}
-    return {name: state for name, state in states.items() if isinstance(state, Queue)}
+def _queue(name: str, state: bytes | None) -> Queue:
+    if state is None:
+        return Queue(name=name)
+    decoded = decode_stream_state(queue_stream(name), state)
+    return decoded if isinstance(decoded, Queue) else Queue(name=name)
 
 
-async def _room(connection: asyncpg.Connection, queues: dict[str, Queue]) -> dict[str, int | None]:
+async def _room(
+    connection: asyncpg.Connection | asyncpg.Pool, queues: dict[str, Queue]
+) -> dict[str, int | None]:
     """Give how many more each queue may start now; queues without limits are left out."""
     room: dict[str, int | None] = {name: 0 for name, queue in queues.items() if queue.paused}
     by_count = [n for n, q in queues.items() if n not in room and q.concurrency is not None]

@@ -70,7 +70,9 @@ async def _check_chain(
                 return position, chain, Break(position=event.position, what=what)
             link = chain_link(chain, event, sha256)
             if link != event.chain:
-                what = "the envelope is not what was chained when it was stored, or what is before it"
+                what = (
+                    "the envelope is not what was chained when it was stored, or what is before it"
+                )
                 return position, chain, Break(position=event.position, what=what)
             chain, position = link, event.position
         if not events:

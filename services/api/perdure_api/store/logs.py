@@ -128,7 +128,9 @@ async def read_text(
     while True:
         rows = await pool.fetch(_FORWARD, run, attempt, seen, CHUNKS_AT_ONCE)
         for _first, last, packed in rows:
-            lines = [line for line in _take_apart(packed, None) if line.line > seen and wanted(line)]
+            lines = [
+                line for line in _take_apart(packed, None) if line.line > seen and wanted(line)
+            ]
             yield "".join(f"{_said(line)}\n" for line in lines).encode()
             seen = max(seen, last)
         if len(rows) < CHUNKS_AT_ONCE:
@@ -152,7 +154,9 @@ def _wanted(stream: Stream | None, q: str | None) -> Callable[[LogLine], bool]:
     part = None if q is None else q.lower()
 
     def wanted(line: LogLine) -> bool:
-        return (stream is None or line.stream == stream) and (part is None or part in line.text.lower())
+        return (stream is None or line.stream == stream) and (
+            part is None or part in line.text.lower()
+        )
 
     return wanted
 

@@ -13,13 +13,19 @@ from perdure_api.domain.run import Run
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow, decode_stream_state, encode_state, run_columns
 
-LOCK_RUNS = """
-SELECT run_id::text, state FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[])
-ORDER BY run_id FOR UPDATE"""
-
-LOCK_STREAMS = """
-SELECT stream, tenant, version, first_position, last_position, state FROM perdure.streams
-WHERE stream = ANY($1::text[]) ORDER BY stream FOR UPDATE"""
+LOCK_AND_LOAD = """
+WITH r AS (
+  SELECT run_id, state FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[])
+  ORDER BY run_id FOR UPDATE
+), s AS (
+  SELECT stream, tenant, version, first_position, last_position, state FROM perdure.streams
+  WHERE stream = ANY($2::text[]) ORDER BY stream FOR UPDATE
+)
+SELECT run_id::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, state, NULL::timestamptz
+FROM r UNION ALL
+SELECT stream, tenant, version, first_position, last_position, state, NULL FROM s UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp()"""
+"""One round trip: the runs, then the streams, then the clock. The order of the arms is the lock order."""
 
 TAKE_POSITIONS = """
 UPDATE perdure.head SET position = position + $1, time = $2 RETURNING position - $1, chain"""

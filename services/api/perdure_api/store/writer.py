@@ -257,16 +257,14 @@ class Writer:
     async def _load(self, connection: asyncpg.Connection, group: list[_Waiting]) -> Batch:
         run_ids = sorted({run for waiting in group for run in waiting.work.runs})
         names = sorted({name for waiting in group for name in waiting.work.streams})
-        runs = {}
-        if run_ids:
-            found = await connection.fetch(rows.LOCK_RUNS, run_ids)
-            runs = {row[0]: decode_run(row[1]) for row in found}
-        streams = {}
-        if names:
-            found = await connection.fetch(rows.LOCK_STREAMS, names)
-            streams = {row[0]: rows.stream_row(row) for row in found}
-        now = await connection.fetchval("SELECT clock_timestamp()")
-        return Batch(now, runs, streams)
+        *found, clock = await connection.fetch(rows.LOCK_AND_LOAD, run_ids, names)
+        runs, streams = {}, {}
+        for row in found:
+            if row[1] is None:
+                runs[row[0]] = decode_run(row[5])
+            else:
+                streams[row[0]] = rows.stream_row(row)
+        return Batch(clock[6], runs, streams)
 
     async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, str | None]:
         for statement in batch.statements:
