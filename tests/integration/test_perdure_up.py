@@ -92,7 +92,7 @@ def test_a_part_that_keeps_ending_is_started_more_and_more_slowly(
     (system.data_dir / "api.fails").write_text("cannot find my keys")
     system.kill("api")
     eventually(lambda: "starting it again in 2 s" in system.output)
-    assert "perdure api ended (exit code 2): cannot find my keys" in system.output
+    assert "api does not start (cannot find my keys): starting it again" in system.output
     (system.data_dir / "api.fails").unlink()
     system.runs_again({"api": before.api or 0})
 

@@ -73,7 +73,7 @@ class Keeper:
             try:
                 self._child = await self.part.start()
             except (CannotStart, OSError) as error:
-                what_happened = str(error).rstrip(".")
+                what_happened = f"{self.part.name} does not start ({str(error).rstrip('.')})"
             else:
                 self._say(f"{self.part.name} runs again (process {self._child.pid}).")
                 return tries

@@ -25,6 +25,8 @@ from perdure_devstack.settings import Settings
 MODULE: Final = "perdure_cli.main"
 PERDURE: Final = (sys.executable, "-m", MODULE)
 COMMAND_SECONDS: Final = 120.0
+SAID_WHY: Final = 2
+"""The exit code of a program that cannot start and has said why in its last line."""
 
 SERVERS: Final = ("PERDURE_DATABASE_URL", "PERDURE_MIGRATE_URL", "PERDURE_NATS_URL")
 """Given only to those they are meant for: an executor has no database."""
@@ -110,6 +112,8 @@ class Program:
 
 def why(child: Child) -> str:
     """Make one line of how a service ended and what it said last."""
+    said = child.last_words()
+    if said and child.code == SAID_WHY:
+        return said.removeprefix("Error: ")
     ended = how_it_ended(child.code or 0)
-    said = child.last_words() or f"see {child.command.log}"
-    return f"perdure {child.command.name} ended ({ended}): {said}"
+    return f"perdure {child.command.name} ended ({ended}): {said or f'see {child.command.log}'}"
