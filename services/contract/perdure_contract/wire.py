@@ -66,6 +66,9 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     executor: str
     session: str
     holding: tuple[Attempt, ...] = ()
+    ahead: int = 0
+    """How many attempts more than its slots it wants, so that short ones need not wait for a grant
+    each. One that cannot start soon is given back (released), which does not count as a try."""
     draining: bool = False
     leaving: bool = False
     """Last beat of a clean stop: all attempts were released or ended, the session is over."""

@@ -32,7 +32,7 @@ MAX_PAUSE_SECONDS = 1.0
 """Longest sleep: heals whatever wake-up was lost."""
 
 SEATS = """
-SELECT s.executor, s.session_id::text, s.slots, s.labels, s.queues,
+SELECT s.executor, s.session_id::text, s.slots + s.ahead, s.labels, s.queues,
        (SELECT count(*) FROM perdure.runs r
         WHERE r.executor = s.executor AND r.phase IN ('running', 'cancelling'))
 FROM perdure.sessions s WHERE s.state = 'live' AND NOT s.draining"""

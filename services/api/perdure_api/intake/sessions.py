@@ -107,10 +107,11 @@ class Sessions:
     async def beat(self, beat: wire.Heartbeat) -> wire.Beat:
         """Prolong a session; tell what the executor may have missed."""
         row = await self._database.pool.fetchrow(
-            "UPDATE perdure.sessions SET last_seen = clock_timestamp() "
+            "UPDATE perdure.sessions SET last_seen = clock_timestamp(), ahead = $2 "
             "WHERE session_id = $1::text::uuid AND state = 'live' "
             "RETURNING clock_timestamp(), draining",
             beat.session,
+            beat.ahead,
         )
         if row is None:
             now = await self._database.pool.fetchval("SELECT clock_timestamp()")

@@ -142,6 +142,7 @@ CREATE TABLE perdure.sessions (
     labels     json NOT NULL,
     queues     json NOT NULL,
     program    text NOT NULL,
+    ahead      int NOT NULL DEFAULT 0,     -- attempts it wants beside its slots, while they are short
     draining   boolean NOT NULL DEFAULT false,
     opened_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_seen  timestamptz NOT NULL DEFAULT clock_timestamp()
