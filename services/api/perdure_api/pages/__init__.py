@@ -1,0 +1,45 @@
+"""The dashboard: pages for people, made of the same views and commands as the API.
+
+A handler reads views or sends one command; a template shows one typed context of `contexts`. A whole page
+and the fragment that replaces a part of it come from the same file. Start reading at `run`.
+"""
+
+from typing import Final
+
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
+
+from perdure_api.pages import (
+    entrance,
+    executors,
+    live,
+    new_run,
+    overview,
+    queues,
+    run,
+    run_actions,
+    runs,
+)
+from perdure_api.pages.assets import serve_asset
+
+_HANDLERS: Final[list[HTTPRouteHandler]] = [
+    *overview.HANDLERS,
+    *runs.HANDLERS,
+    *new_run.HANDLERS,
+    *run.HANDLERS,
+    *run_actions.HANDLERS,
+    *queues.HANDLERS,
+    *executors.HANDLERS,
+    *live.HANDLERS,
+    *entrance.HANDLERS,
+]
+
+
+def page_routers() -> list[Router]:
+    """Give the pages, to be mounted beside the API."""
+    return [Router("/", route_handlers=_HANDLERS), static_router()]
+
+
+def static_router() -> Router:
+    """Give the static files, open to everyone."""
+    return Router("/", route_handlers=[serve_asset])

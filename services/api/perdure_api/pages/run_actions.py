@@ -1,0 +1,266 @@
+"""What may be done to a run: buttons where it is legal, a question before what destroys, one command each."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from perdure_api.commands import Idempotency, StoredAnswer
+from perdure_api.domain.run import Run
+from perdure_api.domain.run_commands import (
+    Cancel,
+    Command,
+    Hold,
+    Release,
+    Restart,
+    Resume,
+    RetryNow,
+)
+from perdure_api.errors import NotFoundError, Rejected
+from perdure_api.pages.contexts import ActionButton, ActionInput, ActionPage
+from perdure_api.pages.rendering import html
+from perdure_api.pages.visit import csrf_of, first, frame_of, go_on, read_form, wants_fragment
+from perdure_api.pages.words import duration
+from perdure_api.projections.run_detail import get_run
+from perdure_api.routes.writing import as_run_id
+from perdure_api.security.access import HttpRequest, caller_of
+from perdure_api.services import services_of
+from perdure_contract.objects import RunView
+from perdure_runtime.clock import new_id
+
+MOST_REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """How an action looks; `legal` names the domain's action that decides whether it is there."""
+
+    legal: str
+    label: str
+    icon: str
+    done: str
+    """What the toast says."""
+    tone: str = ""
+    confirm: bool = False
+    key: str = ""
+
+
+ACTS: Final[dict[str, Act]] = {
+    "retry-now": Act(
+        legal="retry-now", label="Start now", icon="play", done="It starts now", tone="primary"
+    ),
+    "release": Act(legal="release", label="Release", icon="play", done="Released", tone="primary"),
+    "resume": Act(
+        legal="resume",
+        label="Resume",
+        icon="skip-forward",
+        done="It goes on from its checkpoint",
+        tone="primary",
+    ),
+    "restart": Act(
+        legal="restart", label="Restart", icon="rotate-cw", done="It starts again", confirm=True
+    ),
+    "hold": Act(legal="hold", label="Hold", icon="pause", done="Held"),
+    "cancel": Act(
+        legal="cancel",
+        label="Cancel",
+        icon="ban",
+        done="Cancelled",
+        tone="stop",
+        confirm=True,
+        key="c",
+    ),
+    "kill": Act(
+        legal="cancel", label="Kill", icon="octagon-x", done="Killed", tone="stop", confirm=True
+    ),
+}
+"""The actions of a run's page, in the order in which they stand there."""
+
+
+def action_buttons(run: RunView, csrf: str) -> tuple[ActionButton, ...]:
+    """Give what is legal now."""
+    return tuple(
+        ActionButton(
+            name=name,
+            label=act.label,
+            icon=act.icon,
+            tone=act.tone,
+            confirm=act.confirm,
+            key=act.key,
+            csrf=csrf,
+            idempotency_key=new_id(),
+            expected_version=run.version,
+            seen=run.state,
+        )
+        for name, act in ACTS.items()
+        if is_offered(run, name)
+    )
+
+
+def is_offered(run: RunView, name: str) -> bool:
+    """Tell whether an action has a button now: legal, and the sensible one of its kind."""
+    if run.actions.get(ACTS[name].legal) is not None:
+        return False
+    if name == "cancel":
+        return run.state != "cancelling"
+    if name == "kill":
+        return run.state == "cancelling"
+    if name == "restart":
+        return run.state in ("failed", "cancelled", "partial")
+    return True
+
+
+@get("/runs/{run_id:str}/{action:str}", opt={"permission": "operate"}, name="ask before an action")
+async def ask(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
+    """Ask before something is done: in a dialog, or without scripts on a page of its own."""
+    run = await _own_run(request, run_id)
+    if action not in ACTS:
+        raise NotFoundError(action)
+    page = _question(run, action, csrf_of(request))
+    fragment = wants_fragment(request)
+    frame = frame_of(request, page.title, "runs")
+    context = {"frame": frame, "action": page, "fragment": fragment}
+    return html("_action.html" if fragment else "action.html", context)
+
+
+@post("/runs/{run_id:str}/{action:str}", opt={"permission": "operate"}, name="act on a run")
+async def act(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
+    """Do it, once, unless the run has changed in a way that matters since the button was shown."""
+    run = await _own_run(request, run_id)
+    if action not in ACTS:
+        raise NotFoundError(action)
+    fields = await read_form(request)
+    commands, by = services_of(request).commands, caller_of(request)
+    command = _command(action, first(fields, "reason")[:MOST_REASON] or None)
+    expected = first(fields, "expected_version")
+    version = (
+        int(expected) if expected.isascii() and expected.isdigit() and len(expected) < 16 else None
+    )
+    idempotency = idempotency_of(fields, f"/runs/{run.id}/{action}", _nothing)
+    try:
+        await commands.act(by, run.id, command, expected_version=version, idempotency=idempotency)
+    except Rejected as rejected:
+        if not _matters_not(rejected, first(fields, "seen")):
+            raise
+        await commands.act(
+            by,
+            run.id,
+            command,
+            expected_version=rejected.rejection.current_version,
+            idempotency=idempotency,
+        )
+    return go_on(
+        request, f"/runs/{run.id}", ACTS[action].done if action != "cancel" else _cancelled(run)
+    )
+
+
+def idempotency_of(fields: dict[str, list[str]], path: str, render: object) -> Idempotency | None:
+    """Take the key that was hidden in a form: sent twice, it acts once."""
+    key = first(fields, "idempotency_key")
+    if not 0 < len(key) <= 64 or not key.isascii() or not key.isprintable():  # noqa: PLR2004 -- ours have 36
+        return None
+    said = {name: values for name, values in sorted(fields.items()) if name != "_csrf"}
+    digest = hashlib.sha256(f"{path}\n{said}".encode("utf-8", "surrogatepass")).digest()
+    return Idempotency(key=f"page-{key}", body_sha256=digest, render=render)  # type: ignore[arg-type]  # a callable of the result
+
+
+def _nothing(_run: Run) -> StoredAnswer:
+    return StoredAnswer(status=303, body=b"", headers={})
+
+
+def _matters_not(rejected: Rejected, seen: str) -> bool:
+    """Tell whether only progress was made since: same state, so the question still means the same."""
+    rejection = rejected.rejection
+    return rejection.code == "version-conflict" and bool(seen) and rejection.state == seen
+
+
+def _cancelled(run: RunView) -> str:
+    return "It is being ended" if run.state in ("running", "cancelling") else "Cancelled"
+
+
+def _command(action: str, reason: str | None) -> Command:
+    match action:
+        case "cancel":
+            return Cancel(reason=reason)
+        case "kill":
+            return Cancel(force=True, reason=reason)
+        case "retry-now":
+            return RetryNow(reason=reason)
+        case "hold":
+            return Hold(reason=reason)
+        case "release":
+            return Release(reason=reason)
+        case "resume":
+            return Resume(reason=reason)
+        case "restart":
+            return Restart(origin="beginning", reason=reason)
+        case _:
+            raise NotFoundError(action)
+
+
+def _question(run: RunView, action: str, csrf: str) -> ActionPage:
+    """Say what will happen."""
+    known = ACTS[action]
+    tone = "danger" if action in ("cancel", "kill") else "primary"
+    title, lines, keep, go = {
+        "cancel": ("Cancel this run?", _cancel_lines(run), "Keep it", "Cancel run"),
+        "kill": (
+            "Kill it now?",
+            (
+                "Every process of it gets KILL at once, without a chance to clean up.",
+                "If its executor does not answer within 5 s, the run is closed without it.",
+            ),
+            "Give it time",
+            "Kill now",
+        ),
+        "restart": (
+            "Restart this run?",
+            (
+                "It starts again from its beginning, with all its attempts. What it did so far may be done again.",
+            ),
+            "Leave it",
+            "Restart",
+        ),
+    }.get(action, (f"{known.label} this run?", (), "Leave it", known.label))
+    return ActionPage(
+        title=title,
+        lines=(f"{run.name}, {run.id[-6:]}", *lines),
+        href=f"/runs/{run.id}/{action}",
+        back=f"/runs/{run.id}",
+        keep=keep,
+        go=go,
+        icon=known.icon,
+        tone=tone,
+        csrf=csrf,
+        idempotency_key=new_id(),
+        expected_version=run.version,
+        seen=run.state,
+        inputs=(
+            ActionInput(
+                name="reason", label="Reason", hint="If you like; it is kept with the event."
+            ),
+        ),
+    )
+
+
+def _cancel_lines(run: RunView) -> tuple[str, ...]:
+    if run.state not in ("running", "cancelling"):
+        return ("It has not started; nothing of it will run.",)
+    grace = duration(run.limits.grace_seconds)
+    return (
+        f"Its whole process tree on {run.executor} gets TERM, and KILL after {grace} if it is still there.",
+    )
+
+
+async def _own_run(request: HttpRequest, run_id: str) -> RunView:
+    database = services_of(request).database
+    run = await get_run(database, caller_of(request).tenant, as_run_id(run_id))
+    if run is None:
+        raise NotFoundError(run_id)
+    return run
+
+
+HANDLERS: Final[list[HTTPRouteHandler]] = [ask, act]
