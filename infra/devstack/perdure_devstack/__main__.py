@@ -26,7 +26,8 @@ async def run(settings: Settings) -> None:
     async def work() -> None:
         directories.prepare()
         directories.lock()
-        urls = await servers.start()
+        urls = await servers.choose()
+        await servers.start()
         say(msgspec.json.encode(asdict(urls)).decode())
         async with asyncio.TaskGroup() as group:
             for keeper in servers.keepers:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import psutil
 
@@ -60,25 +60,41 @@ class Child:
             command: what to start.
             stdin: all that it can read.
         """
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            return await cls._start(command, file)
+
+    @classmethod
+    async def _start(cls, command: Command, stdin: IO[bytes]) -> "Child":
         user = command.user or User(-1, -1)
         argv = (
             sys.executable, "-I", "-S", launch.__file__,
             str(int(command.death_signal)), str(os.getpid()), str(user.uid), str(user.gid),
             str(command.directory), *command.argv,
         )  # fmt: skip
-        with command.log.open("ab") as log, tempfile.TemporaryFile() as standard_input:
-            standard_input.write(stdin)
-            standard_input.seek(0)
+        with command.log.open("ab") as log:
             log_from = log.tell()
             process = await asyncio.create_subprocess_exec(
                 *argv,
-                stdin=standard_input,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 env=dict(command.environment),
                 start_new_session=True,
             )
         return cls(command, process, log_from)
+
+    @classmethod
+    async def start_waiting(cls, command: Command) -> tuple["Child", int]:
+        """Start a process that waits for a byte; gives the end of the pipe to write it into."""
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as pipe:
+            try:
+                return await cls._start(command, pipe), writing
+            except BaseException:
+                os.close(writing)
+                raise
 
     @property
     def pid(self) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from perdure_devstack.processes import (
 from perdure_devstack.settings import Settings
 
 MODULE: Final = "perdure_cli.main"
+WARMED: Final = "perdure_devstack.warmed"
 PERDURE: Final = (sys.executable, "-m", MODULE)
 COMMAND_SECONDS: Final = 120.0
 SAID_WHY: Final = 2
@@ -51,6 +52,15 @@ class Program:
             environment=self._environment(variables),
             death_signal=signal.SIGTERM,
         )
+
+    def warmed(self, command: Command, module: str) -> Command | None:
+        """Describe the same child as one that imports a module first and waits to be let go.
+
+        None where another program stands in for `perdure`.
+        """
+        if self.argv != PERDURE:
+            return None
+        return replace(command, argv=(sys.executable, "-m", WARMED, module, command.name))
 
     async def run(self, name: str, **variables: str) -> None:
         """Run `perdure <name>` to its end.
@@ -94,7 +104,7 @@ class Program:
         def is_ours(process: psutil.Process) -> bool:
             line = process.cmdline()
             return (
-                line[-3:-1] == ["-m", MODULE]
+                (MODULE in line or WARMED in line)
                 and line[-1] in ("api", "executor")
                 and process.environ().get("PERDURE_DATA_DIR") == data_dir
             )

@@ -42,25 +42,15 @@ class Servers:
         """Those that were started here and are to be kept running."""
         return [keeper for keeper in (self.postgres, self.nats) if keeper is not None]
 
-    async def start(self) -> Urls:
-        """Start what is not named by a URL; check what is.
-
-        Raises:
-            CannotStart: when one of them is of no use; the other may be running.
-        """
+    async def choose(self) -> Urls:
+        """Settle where the servers are going to be, before any is started."""
         settings = self._settings
-        postgres, nats = await self._choose()
+        postgres, nats = await self._with_free_ports()
         self._nats = nats
         if settings.database_url is None:
             self.postgres = Keeper(postgres, say)
         if settings.nats_url is None:
             self.nats = Keeper(nats, say)
-        outcomes = await asyncio.gather(
-            self._postgres_is_there(), self._nats_is_there(), return_exceptions=True
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
         own = settings.database_url
         return Urls(
             application=own or postgres.database_url,
@@ -70,6 +60,19 @@ class Servers:
             nats_executor=settings.nats_url or nats.executor_url,
             nats_reader=settings.nats_url or nats.reader_url,
         )
+
+    async def start(self) -> None:
+        """Start what is not named by a URL; check what is.
+
+        Raises:
+            CannotStart: when one of them is of no use; the other may be running.
+        """
+        outcomes = await asyncio.gather(
+            self._postgres_is_there(), self._nats_is_there(), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def stop(self) -> None:
         """Stop what was started here."""
@@ -86,7 +89,7 @@ class Servers:
             say("The files of NATS are gone: starting it on new ones.")
             self.nats.child.send(signal.SIGKILL)
 
-    async def _choose(self) -> tuple[EmbeddedPostgres, EmbeddedNats]:
+    async def _with_free_ports(self) -> tuple[EmbeddedPostgres, EmbeddedNats]:
         chosen = choose(self._directories)
         postgres, nats = self._of(chosen)
         if not ports_are_free(chosen):

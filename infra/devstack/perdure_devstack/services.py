@@ -1,7 +1,9 @@
 """Api and executor as parts that are kept running."""
 
 import asyncio
+import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +26,22 @@ class Api:
 
     name = "api"
 
-    def __init__(self, command: Command, address: Address) -> None:
+    def __init__(self, command: Command, warmed: Command | None, address: Address) -> None:
         self._command = command
+        self._warmed = warmed
         self._address = address
+        self._waiting: tuple[Child, int] | None = None
+
+    async def warm_up(self) -> None:
+        """Let the first process import what it needs, and wait for `start`."""
+        if self._warmed is not None:
+            self._waiting = await Child.start_waiting(self._warmed)
+
+    def cool_down(self) -> None:
+        """Let a process that still waits end."""
+        if self._waiting is not None:
+            os.close(self._waiting[1])
+            self._waiting = None
 
     async def start(self) -> Child:
         """Start the api and wait until it answers.
@@ -35,7 +50,7 @@ class Api:
             ServerDied: when it ends instead.
             CannotStart: when it never answers.
         """
-        child = await Child.start(self._command)
+        child = self._let_go() or await Child.start(self._command)
         async with ended_on_failure(child):
             deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
             while not await self._address.is_alive():
@@ -45,6 +60,15 @@ class Api:
                     message = f"The api gives no answer: see {child.command.log}."
                     raise CannotStart(message)
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return child
+
+    def _let_go(self) -> Child | None:
+        if self._waiting is None:
+            return None
+        child, pipe = self._waiting
+        with suppress(BrokenPipeError):
+            os.write(pipe, b"\n")
+        self.cool_down()
         return child
 
     async def stop(self, child: Child) -> None:
@@ -99,13 +123,18 @@ class Services:
             PERDURE_HOST=address.host,
             PERDURE_PORT=str(address.port),
         )
-        self.api = Keeper(Api(api, address), say)
+        self._api = Api(api, program.warmed(api, "perdure_api.bootstrap"), address)
+        self.api = Keeper(self._api, say)
         self.executor = Keeper(self._executor, say)
 
     @property
     def warden(self) -> int | None:
         """The process id of the executor's living warden."""
         return self._executor.warden
+
+    async def warm_up(self) -> None:
+        """Begin what can be done before the servers are there."""
+        await self._api.warm_up()
 
     async def start(self) -> None:
         """Start both and wait until requests are taken and the executor has its warden.
@@ -134,6 +163,7 @@ class Services:
 
     async def stop(self) -> None:
         """Stop the executor, which gives its runs back through the api, then the api."""
+        self._api.cool_down()
         await self.executor.stop()
         await self.api.stop()
 

@@ -66,11 +66,13 @@ class Supervisor:
         login_note(self._directories).unlink(missing_ok=True)
         await self._program.end_orphans()
         address = Address.settle(self._settings.host, self._settings.port)
-        urls = await self._servers.start()
+        urls = await self._servers.choose()
+        services = self._services = Services(self._program, urls, address)
+        await services.warm_up()
+        await self._servers.start()
         await self._program.run(
             "migrate", PERDURE_DATABASE_URL=urls.application, PERDURE_MIGRATE_URL=urls.owner
         )
-        services = self._services = Services(self._program, urls, address)
         await services.start()
         token = await admin_token(self._program, address, urls.application)
         link = await first_login_link(self._program, address, urls.application)
@@ -113,7 +115,6 @@ class Supervisor:
 
     async def _stop(self) -> None:
         if self._services is not None:
-            say("Stopping; runs go back to their queues, the data stays.")
             await self._services.stop()
         await self._servers.stop()
         if self._lock is not None:
@@ -137,6 +138,8 @@ async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
     working = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        say("Stopping; runs under way go back to their queues, the data stays.")
     waiting.cancel()
     working.cancel()
     with suppress(asyncio.CancelledError):
