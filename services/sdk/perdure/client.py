@@ -11,7 +11,7 @@ from httpx_sse import EventSource, aconnect_sse, connect_sse
 
 from perdure import answers, fleet, log_of_events, runs
 from perdure.endpoint import find_endpoint
-from perdure.errors import BadAnswer, Unavailable, Unreachable
+from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
 from perdure.listening import Listening
 from perdure.log_of_events import EventView, Tailing
@@ -148,7 +148,7 @@ class Client(Calls):
                         if not listening.goes_on():
                             return
                 time.sleep(self._pause(listening, "the stream ended"))
-            except (BadAnswer, httpx.ReadTimeout):
+            except (BadAnswer, NotFound, httpx.ReadTimeout):
                 listening.cannot_stream()
             except (httpx.TransportError, Unavailable) as error:
                 time.sleep(self._pause(listening, _why(error)))
@@ -243,7 +243,7 @@ class AsyncClient(Calls):
                         if not listening.goes_on():
                             return
                 await asyncio.sleep(self._pause(listening, "the stream ended"))
-            except (BadAnswer, httpx.ReadTimeout):
+            except (BadAnswer, NotFound, httpx.ReadTimeout):
                 listening.cannot_stream()
             except (httpx.TransportError, Unavailable) as error:
                 await asyncio.sleep(self._pause(listening, _why(error)))

@@ -11,7 +11,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -110,8 +110,7 @@ class _Connection(asyncio.Protocol):
         self._due = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP gives
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what TCP gives
         self._send()
 
     def data_received(self, data: bytes) -> None:
