@@ -1,6 +1,5 @@
 """The Litestar application: its routes, the gate before them, the answer to every error."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 
 from litestar import Litestar
@@ -9,31 +8,51 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
-from perdure_api.routes import health, login, runs
-from perdure_api.routes.error_pages import page_answer
+from perdure_api.error_answers import page_answer
+from perdure_api.pages import page_routers
+from perdure_api.routes import (
+    actions,
+    documents,
+    events,
+    executors,
+    health,
+    inside,
+    login,
+    metrics,
+    queues,
+    run_stream,
+    runs,
+    tokens,
+)
+from perdure_api.routes.gate import Gate
 from perdure_api.routes.problems import answer, is_api, request_id_of
 from perdure_api.security.access import HttpRequest
 from perdure_api.security.front import Front
-from perdure_api.routes.gate import Gate
 from perdure_api.services import Services
 
 
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
-    return [*runs.HANDLERS, *health.HANDLERS, *login.HANDLERS]
+    files = (
+        runs, inside, run_stream, actions, queues, executors, events, tokens,
+        documents, health, metrics, login,
+    )  # fmt: skip
+    return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
 
 
-def create_app(services: Services, *, more: Sequence[ControllerRouterHandler] = ()) -> Front:
+def create_app(services: Services) -> Front:
     """Put the application together."""
+    routes = handlers()
+    documents_made = documents.Documents(documents.operations_of(routes))
     app = Litestar(
-        route_handlers=[*handlers(), *more],
+        route_handlers=routes,
         middleware=[lambda app: Gate(app, services)],
         exception_handlers={Exception: _answer, HTTPException: _answer, HTTPStatus.INTERNAL_SERVER_ERROR: _answer},  # type: ignore[dict-item] -- our answers are ASGI applications
-        state=State({"services": services}),
+        state=State({"services": services, "documents": documents_made}),
         openapi_config=None,
         logging_config=None,
     )
-    return Front(app, services.settings, _front_answer)
+    return Front(app, services.settings, _front_answer, metrics.observe)
 
 
 def _answer(request: HttpRequest, error: Exception) -> ASGIApp:

@@ -55,6 +55,7 @@ class Operation:
     """The type of the answer's body; None when it is none or no JSON."""
     status: int = HTTPStatus.OK
     media_type: str = "application/json"
+    other_media_types: tuple[str, ...] = ()
     body_is_optional: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer, with what they tell."""

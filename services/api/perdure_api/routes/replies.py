@@ -1,6 +1,6 @@
 """An answer as the bytes it is: encoded once, sent as it stands."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from http import HTTPStatus
 
 import msgspec
@@ -41,3 +41,19 @@ def json_reply(value: object, *, status: int = HTTPStatus.OK, headers: Iterable[
 def encode(value: object) -> bytes:
     """Give the JSON bytes of an answer."""
     return _encoder.encode(value)
+
+
+class Download:
+    """An answer that is sent piece by piece and never held whole; an ASGI application."""
+
+    def __init__(self, source: AsyncIterator[bytes], *, headers: Iterable[Header] = ()) -> None:
+        self._source = source
+        self._headers = [*headers]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it at the reader's speed."""
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self._headers})
+        async for part in self._source:
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

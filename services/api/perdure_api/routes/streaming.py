@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -10,9 +10,16 @@ import asyncpg
 from litestar.types import Receive, Scope, Send
 from perdure_runtime import logs
 
+from perdure_api.errors import Refused
+from perdure_api.routes.problems import is_api
+from perdure_api.security.access import header
+from perdure_api.services import Services
+
 log = logs.get(__name__)
 
 PING_SECONDS: Final = 15
+LOOK_AGAIN_SECONDS: Final = 0.5
+"""How soon a revoked token or an ended session closes a stream."""
 RETRY_FRAME: Final = b"retry: 1000\n\n"
 """A reader that was cut off comes back after a second."""
 
@@ -50,14 +57,16 @@ class Streamed:
                 ],
             }
         )
-        sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_left(receive))
+        tasks = [
+            asyncio.ensure_future(part)
+            for part in (self._send(send), _left(receive), shown_out(scope))
+        ]
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, leaving):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
         source = self._source
@@ -71,6 +80,30 @@ class Streamed:
             if hasattr(source, "aclose"):
                 await aclosing(source).__aexit__(None, None, None)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def shown_out(scope: Scope) -> None:
+    """Return when the stream must end: the process stops, or its reader's credential is no more."""
+    services: Services = scope["litestar_app"].state.services
+    while not services.stopping.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await services.stopping.wait()
+        try:
+            if not await _may_stay(scope, services):
+                return
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            continue  # nobody is shown out because the database is away
+
+
+async def _may_stay(scope: Scope, services: Services) -> bool:
+    if not is_api(scope["path"]):
+        return await services.sessions.find(header(scope, b"cookie")) is not None
+    try:
+        await services.tokens.caller(header(scope, b"authorization"))
+    except Refused:
+        return False
+    return True
 
 
 async def _left(receive: Receive) -> None:

@@ -40,7 +40,7 @@ def validated(body: Body, check: Callable[[Body], T]) -> T:
 async def read_fields(request: HttpRequest, kind: type[T], *, may_be_empty: bool = False) -> T:
     """Read a small body as its declared type."""
     body = await read_json(request, may_be_empty=may_be_empty)
-    return validated(body, lambda b: _read_clean(b, kind))
+    return validated(body, lambda b: read_clean(b, kind))
 
 
 def idempotency_of(
@@ -79,7 +79,8 @@ def as_run_id(text: str) -> str:
     return text
 
 
-def _read_clean(body: Body, kind: type[T]) -> T:
+def read_clean(body: Body, kind: type[T]) -> T:
+    """Read a parsed body as its type; texts that cannot be stored are refused."""
     if not body.clean:
         refuse_bad_text(body.value)
     return read(body.value, kind)

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from perdure_runtime.clock import new_id
+from perdure_runtime.clock import monotonic, new_id
 
 from perdure_api.errors import Refused, Unavailable
 from perdure_api.security import headers as answer_headers
@@ -64,8 +64,18 @@ class Front:
         app: ASGIApp,
         settings: Settings,
         answer: Callable[[Scope, Exception], ASGIApp],
+        observe: Callable[[int, float], None],
     ) -> None:
+        """Take what is behind the door.
+
+        Args:
+            app: The application.
+            settings: Which hosts are ours.
+            answer: Makes the answer to an exception.
+            observe: Told the status and the seconds of each answer; must not block.
+        """
         self._app = app
+        self._observe = observe
         self._hosts = Hosts(settings)
         self._answer = answer
         self._secure = settings.is_https
@@ -83,11 +93,13 @@ class Front:
             scope["method"] = "GET"
             scope["state"]["head_only"] = True
         started = False
+        began = monotonic()
 
         async def dress(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._observe(message["status"], monotonic() - began)
                 answer_headers.add(message, request_id, secure=self._secure)
             elif head_only and message["type"] == "http.response.body":
                 message["body"] = b""

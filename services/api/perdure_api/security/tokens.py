@@ -5,7 +5,7 @@ the database twice, and a revoked one opens nothing after that.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from hmac import compare_digest
 from typing import Final
 
@@ -64,6 +64,10 @@ class Tokens:
             raise Refused("token-expired", "This token has expired; make a new one with `perdure token create`.")
         return known.caller
 
+    def forget(self, token_id: str) -> None:
+        """Ask the database anew for a token."""
+        self._known.pop(token_id, None)
+
     async def _ask(self, token_id: str) -> KnownToken | None:
         """Read the token, once for all that ask at the same time."""
         asking = self._asking.get(token_id)
@@ -107,11 +111,6 @@ def parse(authorization: bytes | None) -> tuple[str, str]:
 def compose(token_id: str, secret: str) -> str:
     """Give a token as it is shown, once."""
     return f"{PREFIX}_{token_id}_{secret}"
-
-
-def expiry(expires_at: datetime | None) -> datetime | None:
-    """Bring an expiry to UTC."""
-    return None if expires_at is None else expires_at.astimezone(UTC)
 
 
 def as_role(text: str) -> Role:

@@ -95,6 +95,11 @@ class Writer:
         """Whether PostgreSQL could be reached when last tried."""
         return self._connection is not None and not self._connection.is_closed()
 
+    @property
+    def waiting(self) -> int:
+        """How many runs and reports wait to be stored."""
+        return self._weight
+
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
         """Have `listener` called after each commit that appended events; it must not block."""
         self._listeners.append(listener)
