@@ -15,14 +15,15 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from perdure_contract import facts
-from perdure_contract.facts import ExecutorDraining, QueueFact, RunRequested
-from perdure_contract.identifiers import executor_stream, queue_stream, token_stream
+from perdure_contract.facts import ExecutorDraining, Json, QueueFact, RunRequested
+from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream
 from perdure_contract.specs import BlobRef, RunRequest
 from perdure_contract.wire import Attempt, Cancel, Control, Drain, Revoke
 from perdure_runtime.clock import new_id
 
 from perdure_api.domain import queue as queues
 from perdure_api.domain import run_commands
+from perdure_api.domain.bulk import Bulk, BulkAction
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.executor import Executor
 from perdure_api.domain.queue import Queue
@@ -178,6 +179,63 @@ class Commands:
         done = await self._writer.submit(Work(perform=perform, streams=(stream,)))
         await self._controls.send([(name, Drain())])
         return done
+
+    # --- bulk operations ---------------------------------------------------------------------
+
+    async def request_bulk(
+        self,
+        by: Caller,
+        action: BulkAction,
+        run_ids: Sequence[str],
+        *,
+        options: dict[str, Json],
+        chosen_by: dict[str, Json] | None,
+        canary: bool = False,
+        idempotency: Idempotency | None = None,
+    ) -> Done[Bulk | StoredAnswer]:
+        """Ask for one action on many runs; it is done in the background, run by run."""
+        bulk_id = new_id()
+        stream = bulk_stream(bulk_id)
+        fact = facts.BulkRequested(
+            bulk=bulk_id,
+            action=action,
+            options=options,
+            filter=chosen_by,
+            matched=len(run_ids),
+            canary=canary,
+        )
+
+        def perform(batch: Batch) -> Callable[[], Bulk]:
+            batch.append(stream, (fact,), by, correlation=bulk_id)
+            batch.execute(
+                "INSERT INTO perdure.bulk_runs (bulk_id, ordinal, run_id) "
+                "SELECT $1::text::uuid, n, r::uuid FROM unnest($2::text[]) WITH ORDINALITY AS u(r, n)",
+                bulk_id,
+                list(run_ids),
+            )
+            state = batch.state(stream)
+            if not isinstance(state, Bulk):
+                raise NotFoundError(bulk_id)
+            return lambda: state
+
+        return await self._submit(by, Work(perform=perform, streams=(stream,)), idempotency)
+
+    async def stop_bulk(self, by: Caller, bulk_id: str, reason: str | None) -> Done[Bulk]:
+        """Have a bulk operation go no further; what is done stays done."""
+        stream = bulk_stream(bulk_id)
+
+        def perform(batch: Batch) -> Callable[[], Bulk]:
+            row = batch.streams.get(stream)
+            if row is None or row.tenant != by.tenant or not isinstance(row.state, Bulk):
+                raise NotFoundError(bulk_id)
+            if row.state.state == "running":
+                fact = facts.BulkStopRequested(bulk=bulk_id, reason=reason)
+                batch.append(stream, (fact,), by, correlation=bulk_id)
+            after = batch.state(stream)
+            before = row.state
+            return lambda: after if isinstance(after, Bulk) else before
+
+        return await self._writer.submit(Work(perform=perform, streams=(stream,)))
 
     # --- tokens ------------------------------------------------------------------------------
 

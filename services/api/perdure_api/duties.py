@@ -9,6 +9,7 @@ from perdure_runtime.loop import Loop
 from perdure_runtime.nats_connection import NatsConnection
 
 from perdure_api.commands import Commands
+from perdure_api.followers.bulk_worker import BulkWorker
 from perdure_api.followers.dispatcher import Dispatcher
 from perdure_api.followers.leadership import lead
 from perdure_api.intake.reaper import Reaper
@@ -57,6 +58,7 @@ class Core:
                 database, self.writer, self.controls, stuck_after_seconds=stuck_after_seconds
             ).tick,
         )
+        self._bulk = Loop("bulk", BulkWorker(database, self.writer, self.controls).tick)
         self._news = asyncio.Event()
         self.writer.on_commit(self._committed)
 
@@ -67,6 +69,7 @@ class Core:
             lead(self.database.url, "dispatcher", self._dispatcher.run),
             lead(self.database.url, "reaper", self._reaper.run),
             lead(self.database.url, "sweep", self._sweep.run),
+            lead(self.database.url, "bulk", self._bulk.run),
             self._answer_executors(),
             self._tell_replicas(),
         ]

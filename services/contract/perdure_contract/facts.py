@@ -392,7 +392,46 @@ class TokenRevoked(Fact, frozen=True, kw_only=True):
 
 TokenFact = TokenIssued | TokenRevoked
 
-AnyFact = RunFact | QueueFact | ExecutorFact | TokenFact
+# --- bulk -----------------------------------------------------------------------------------------
+
+
+class BulkRequested(Fact, frozen=True, kw_only=True):
+    """One action was asked for on many runs; which ones was settled then."""
+
+    event: ClassVar[str] = "bulk.requested"
+    bulk: str
+    action: str
+    options: dict[str, Json] = {}
+    """The action's body."""
+    filter: dict[str, Json] | None = None
+    """The filter that chose the runs; none when they were named by id."""
+    matched: int
+    canary: bool = False
+    """The first run alone, the others only after it has completed."""
+
+
+class BulkStopRequested(Fact, frozen=True, kw_only=True):
+    """Someone asked that a bulk operation goes no further."""
+
+    event: ClassVar[str] = "bulk.stop-requested"
+    bulk: str
+    reason: str | None = None
+
+
+class BulkFinished(Fact, frozen=True, kw_only=True):
+    """A bulk operation is over. Runs neither done nor refused were left as they are."""
+
+    event: ClassVar[str] = "bulk.finished"
+    bulk: str
+    done: int
+    refused: int
+    left: int
+    why: Literal["all-done", "stopped", "canary-failed"]
+
+
+BulkFact = BulkRequested | BulkStopRequested | BulkFinished
+
+AnyFact = RunFact | QueueFact | ExecutorFact | TokenFact | BulkFact
 
 FACTS: tuple[type[Fact], ...] = tuple(AnyFact.__args__)
 

@@ -39,6 +39,11 @@ def token_stream(token_id: str) -> str:
     return f"token-{token_id}"
 
 
+def bulk_stream(bulk_id: str) -> str:
+    """Give the stream of a bulk operation."""
+    return f"bulk-{bulk_id}"
+
+
 def stream_kind(stream: str) -> str:
     """Give the kind of a stream: the word before its first dash."""
     return stream.split("-", 1)[0]

@@ -155,3 +155,36 @@ class WhyView(Struct, frozen=True, kw_only=True):
     sentence: str
     because: tuple[Because, ...]
     expected_at: str | None
+
+
+class RefusedCount(Struct, frozen=True, kw_only=True):
+    """How many of the runs an action would not touch, by state, and why."""
+
+    state: State
+    count: int
+    why: str
+
+
+class BulkPreview(Struct, frozen=True, kw_only=True):
+    """What a bulk operation would do."""
+
+    matched: int
+    by_state: dict[str, int]
+    refused: tuple[RefusedCount, ...]
+
+
+class BulkView(Struct, frozen=True, kw_only=True):
+    """A bulk operation: what was asked, how far it is."""
+
+    id: str
+    action: str
+    state: Literal["running", "stopping", "finished"]
+    matched: int
+    done: int
+    refused: int
+    left: int
+    canary: bool
+    why: str | None
+    """Why it ended: `all-done`, `stopped` or `canary-failed`."""
+    requested_at: str
+    requested_by: str | None

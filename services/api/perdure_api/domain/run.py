@@ -338,6 +338,10 @@ def _finished(
     stamp: Stamp,
 ) -> Run:
     forced = isinstance(fact, RunCancelled) and fact.forced
+    if isinstance(fact, RunCompleted) and run.attempt is not None and run.attempt.state == "lost":
+        # It was cut off, worked on, and no newer attempt exists: its result counts.
+        attempt = replace(run.attempt, ended_at=None, failure=None)
+        run = replace(run, attempt=attempt, past=run.past[:-1])
     run = _attempt_over(run, "fenced" if forced else phase, stamp, usage=_usage(fact))
     return replace(
         run,

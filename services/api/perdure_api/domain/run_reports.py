@@ -1,8 +1,10 @@
 """What an executor's reports change: who is believed, what was heard before, what follows.
 
-A report counts only for the open attempt with its fence. A repetition of what was heard is confirmed
-again; anything else from an attempt that is over is refused, once as an event, then only counted. An
-attempt that never was leaves no event: nobody may fill the log by making up numbers.
+A report counts only for the open attempt with its fence. One exception: an attempt that may work on
+while it is cut off (`when_cut_off: continue`) still counts after it was lost, until a newer attempt
+or the end of the run. A repetition of what was heard is confirmed again; anything else from an
+attempt that is over is refused, once as an event, then only counted. An attempt that never was
+leaves no event: nobody may fill the log by making up numbers.
 """
 
 from datetime import datetime
@@ -64,10 +66,9 @@ def hear(
     """Decide about one report."""
     current = run.attempt
     if (
-        not run.is_open
-        or current is None
-        or current.number != attempt.number
-        or current.fence != attempt.fence
+        current is None
+        or (current.number, current.fence) != (attempt.number, attempt.fence)
+        or not (run.is_open or _counts_late(run, finding))
     ):
         return _not_open(run, attempt, KINDS[type(finding)])
     match finding:
@@ -79,6 +80,17 @@ def hear(
             return Heard("accepted")
         case Ended():
             return Heard("accepted", _ended(run, attempt, finding, now, result_blob))
+
+
+def _counts_late(run: Run, finding: Finding) -> bool:
+    """Tell whether the latest attempt, though lost, may still say this: it was let work on."""
+    return (
+        run.attempt is not None
+        and run.attempt.state == "lost"
+        and not run.is_final
+        and run.request.limits.when_cut_off == "continue"
+        and not (isinstance(finding, Ended) and finding.outcome != "completed")
+    )
 
 
 def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:

@@ -159,6 +159,19 @@ async def counts(db: Database, tenant: str, wanted: Filter) -> dict[State, int]:
     return counted
 
 
+async def ids(db: Database, tenant: str, wanted: Filter, *, limit: int) -> list[str]:
+    """Give the ids of all runs that pass the filter, oldest first."""
+    conditions = [run_list.c.tenant == tenant, *await _conditions(db, wanted)]
+    arms = [
+        select(cast(run_list.c.run_id, Text), run_list.c.created).where(*conditions, *arm)
+        for arm in _arms(wanted)
+    ]
+    found = union_all(*arms).subquery()
+    query = select(found).order_by(found.c.created).limit(limit)
+    async with db.engine.connect() as connection:
+        return list(dict.fromkeys(row[0] for row in await connection.execute(query)))
+
+
 async def wait_for(db: Database, position: int, *, seconds: float = 2.0) -> bool:
     """Wait until the list has folded the log up to a position; tells whether it has."""
     deadline = clock.monotonic() + seconds

@@ -118,8 +118,13 @@ class Batch:
         run = None if run_id is None else self.runs.get(run_id)
         return None if run is not None and run.is_final else run_id
 
-    def append_run(self, run: Run, decided: Sequence[RunFact], by: Caller) -> Run:
-        """Append facts to a run's stream; the first is the cause of those after it."""
+    def append_run(
+        self, run: Run, decided: Sequence[RunFact], by: Caller, *, correlation: str | None = None
+    ) -> Run:
+        """Append facts to a run's stream; the first is the cause of those after it.
+
+        They belong to the run's own correlation unless they are part of something larger.
+        """
         if not decided:
             return run
         first = len(self.events)
@@ -132,7 +137,7 @@ class Batch:
                 version,
                 run.tenant,
                 by,
-                correlation=run.id,
+                correlation=correlation or run.id,
                 cause=None if index == 0 else first,
             )
             run = evolve(run, fact, Stamp(position, version, self.now, run.tenant))

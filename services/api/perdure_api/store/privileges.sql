@@ -10,7 +10,8 @@ GRANT SELECT ON perdure.migrations TO perdure_app;
 
 -- Inline rows, and who may come in.
 GRANT SELECT, INSERT, UPDATE ON
-    perdure.streams, perdure.runs, perdure.refusals, perdure.tokens
+    perdure.streams, perdure.runs, perdure.refusals, perdure.tokens,
+    perdure.bulk_runs
 TO perdure_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     perdure.sessions, perdure.lanes, perdure.queue_starts, perdure.live_progress, perdure.answers,

@@ -6,6 +6,9 @@ import msgspec
 from msgspec import Struct
 from perdure_contract.facts import (
     AnyFact,
+    BulkFinished,
+    BulkRequested,
+    BulkStopRequested,
     ExecutorDraining,
     ExecutorJoined,
     ExecutorLeft,
@@ -18,21 +21,22 @@ from perdure_contract.facts import (
 )
 from perdure_contract.identifiers import stream_kind
 
-from perdure_api.domain import executor, queue, run, token
+from perdure_api.domain import bulk, executor, queue, run, token
+from perdure_api.domain.bulk import Bulk
 from perdure_api.domain.executor import Executor
 from perdure_api.domain.lanes import lane_of
 from perdure_api.domain.queue import Queue
 from perdure_api.domain.run import Run
 from perdure_api.domain.token import Token
 
-StreamState = Queue | Executor | Token
+StreamState = Queue | Executor | Token | Bulk
 
 FORCE_ANSWER_SECONDS = 5
 """How long a forced cancel waits for the executor before the run is closed without it."""
 
 _run_decoder = msgspec.json.Decoder(Run)
 _encoder = msgspec.json.Encoder()
-_state_types: dict[str, type[StreamState]] = {"queue": Queue, "executor": Executor, "token": Token}
+_state_types: dict[str, type[StreamState]] = {"queue": Queue, "executor": Executor, "token": Token, "bulk": Bulk}
 
 
 class StreamRow(Struct, frozen=True, kw_only=True):
@@ -70,6 +74,8 @@ def evolve_stream(state: StreamState | None, fact: AnyFact) -> StreamState:
             return executor.evolve(state if isinstance(state, Executor) else None, fact)
         case TokenIssued() | TokenRevoked():
             return token.evolve(state if isinstance(state, Token) else None, fact)
+        case BulkRequested() | BulkStopRequested() | BulkFinished():
+            return bulk.evolve(state if isinstance(state, Bulk) else None, fact)
         case _:
             message = f"{type(fact).__name__} belongs to a run"
             raise TypeError(message)

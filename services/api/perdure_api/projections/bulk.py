@@ -1,0 +1,134 @@
+"""Bulk operations as they are shown: the preview before, the progress and each run's outcome after.
+
+The preview judges each run by its inline row, with the rule that will decide later, so that what it
+announces is what happens unless a run changes meanwhile.
+"""
+
+from collections import Counter
+from datetime import datetime
+
+import asyncpg
+from msgspec import Struct
+from perdure_contract.facts import BulkRequested, type_name
+from perdure_contract.identifiers import bulk_stream
+from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, State
+from perdure_runtime.clock import rfc3339
+
+from perdure_api.domain.bulk import Bulk, BulkAction
+from perdure_api.domain.run import state_at
+from perdure_api.domain.run_commands import Action, why_not
+from perdure_api.store.database import Database
+from perdure_api.store.state import decode_run, decode_stream_state
+
+_CHUNK = 5000
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of one run of a bulk operation."""
+
+    run: str
+    outcome: str | None
+    """`done`, `refused`, or none while it is still to come."""
+    why: str | None
+
+
+class OutcomePage(Struct, frozen=True, kw_only=True):
+    """Some outcomes in the order of the operation; `next` leads on, null at the end."""
+
+    items: tuple[Outcome, ...]
+    next: str | None
+
+
+async def preview(db: Database, tenant: str, action: BulkAction, run_ids: list[str]) -> BulkPreview:
+    """Tell per state what an action would touch and what not, and why not."""
+    by_state: Counter[str] = Counter()
+    refused: Counter[tuple[State, str]] = Counter()
+    for first in range(0, len(run_ids), _CHUNK):
+        rows = await db.pool.fetch(
+            "SELECT state, clock_timestamp() FROM perdure.runs "
+            "WHERE run_id = ANY($1::text[]::uuid[]) AND tenant = $2",
+            run_ids[first : first + _CHUNK],
+            tenant,
+        )
+        _judge(rows, action, by_state, refused)
+    return BulkPreview(
+        matched=by_state.total(),
+        by_state=dict(by_state),
+        refused=tuple(
+            RefusedCount(state=state, count=count, why=why)
+            for (state, why), count in refused.most_common()
+        ),
+    )
+
+
+def _judge(
+    rows: list[asyncpg.Record],
+    action: Action,
+    by_state: Counter[str],
+    refused: Counter[tuple[State, str]],
+) -> None:
+    now: datetime
+    for data, now in rows:
+        run = decode_run(data)
+        state = state_at(run, now)
+        by_state[state] += 1
+        why = why_not(run, action, now)
+        if why is not None:
+            refused[state, why] += 1
+
+
+async def find(db: Database, tenant: str, bulk_id: str) -> BulkView | None:
+    """Give a bulk operation with its progress."""
+    row = await db.pool.fetchrow(
+        "SELECT s.state, e.time, e.actor FROM perdure.streams s "
+        "JOIN perdure.events e ON e.position = s.first_position AND e.type = $3 "
+        "WHERE s.stream = $1 AND s.tenant = $2",
+        bulk_stream(bulk_id),
+        tenant,
+        type_name(BulkRequested),
+    )
+    if row is None:
+        return None
+    bulk = decode_stream_state(bulk_stream(bulk_id), row[0])
+    if not isinstance(bulk, Bulk):
+        return None
+    counts = dict(
+        await db.pool.fetch(
+            "SELECT coalesce(outcome, 'left'), count(*) FROM perdure.bulk_runs "
+            "WHERE bulk_id = $1::text::uuid GROUP BY 1",
+            bulk_id,
+        )
+    )
+    return BulkView(
+        id=bulk.id,
+        action=bulk.action,
+        state=bulk.state,
+        matched=bulk.matched,
+        done=counts.get("done", 0),
+        refused=counts.get("refused", 0),
+        left=counts.get("left", 0),
+        canary=bulk.canary,
+        why=bulk.why,
+        requested_at=rfc3339(row[1]),
+        requested_by=row[2],
+    )
+
+
+async def outcomes(
+    db: Database, bulk_id: str, *, after: int, limit: int, outcome: str | None = None
+) -> OutcomePage:
+    """Give what became of each run, from ordinal `after` (exclusive) on."""
+    rows = await db.pool.fetch(
+        "SELECT ordinal, run_id::text, outcome, why FROM perdure.bulk_runs "
+        "WHERE bulk_id = $1::text::uuid AND ordinal > $2 AND ($4::text IS NULL OR outcome = $4) "
+        "ORDER BY ordinal LIMIT $3",
+        bulk_id,
+        after,
+        limit + 1,
+        outcome,
+    )
+    shown = rows[:limit]
+    return OutcomePage(
+        items=tuple(Outcome(run=row[1], outcome=row[2], why=row[3]) for row in shown),
+        next=str(shown[-1][0]) if len(rows) > limit else None,
+    )
