@@ -73,6 +73,21 @@ async def test_nats_with_all_its_data_lost_is_filled_again(
     assert after[: len(before)] == before
 
 
+async def test_data_deleted_beneath_a_running_nats_is_published_again(
+    database: Database, own_nats: OwnNats
+) -> None:
+    urls = own_nats.urls
+    async with running_writer(database.url) as writer, running_relay(database.url, urls.api):
+        await tell(writer, 2000)
+        await stream_ends_at(urls.reader, writer.position)
+        own_nats.wipe()
+        # More than a file of the stream takes, so that the server notices.
+        await tell(writer, 3000, seed=2)
+        await becomes(lambda: _holds(urls.api, writer.position), 60)
+        messages = await stream_ends_at(urls.reader, writer.position)
+    assert_copy_of_the_log(messages)
+
+
 async def test_a_rolled_back_nats_is_continued_where_it_ends(
     database: Database, own_nats: OwnNats, tmp_path: Path
 ) -> None:
@@ -196,6 +211,17 @@ async def _delete_stream(url: str) -> None:
     client = await nats.connect(url)
     await client.jetstream().delete_stream(EVENT_STREAM)
     await client.close()
+
+
+async def _holds(url: str, position: int) -> bool:
+    client = await nats.connect(url)
+    try:
+        jetstream = client.jetstream()
+        await jetstream.get_msg(EVENT_STREAM, seq=1)
+        await jetstream.get_msg(EVENT_STREAM, seq=position)
+    finally:
+        await client.close()
+    return True
 
 
 async def _metadata(url: str) -> set[tuple[str, str]]:

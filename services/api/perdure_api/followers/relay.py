@@ -6,6 +6,7 @@ refuses, and the relay looks again at what the stream holds.
 
     no stream (wiped)              made again from REPLAYED_EVENTS before the end of the log
     behind the log (rolled back)   continued from its last sequence
+    broken (files deleted beneath a running server)   removed and made again
     ahead of the log, or different (PostgreSQL was restored from an older copy): removed and made
     again, said in its metadata; see the decision record on forked streams
 """
@@ -43,6 +44,8 @@ LOOK_SECONDS: Final = 0.5
 CHECK_SECONDS: Final = 5.0
 """How often an idle relay checks that the stream still ends where it left it."""
 PUBLISH_SECONDS: Final = 5.0
+STALLED_TIMES: Final = 4
+"""Refusals in a row without any progress after which the stream itself must be broken."""
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
 
@@ -62,6 +65,8 @@ class Relay:
         """Last position known to be in the stream; 0 before the first look."""
         self.problem: str | None = None
         """Why nothing is carried now, in a sentence; None while all is well."""
+        self._refused_after: list[int] = []
+        """Where the stream ended at the last refusals, as long as that stays the same."""
 
     def wake(self) -> None:
         """Something was committed: look now."""
@@ -88,6 +93,8 @@ class Relay:
                 pause = FIRST_PAUSE_SECONDS if self.problem is None else pause
                 self.problem = f"NATS does not take events: {error or type(error).__name__}"
                 log.warning("relay looks again", why=self.problem, again_in_seconds=pause)
+                if isinstance(error, PublishRefused):
+                    self._note_refusal()
             except (topology.StreamOfAnotherStore, LogBroken) as error:
                 pause = LONGEST_PAUSE_SECONDS
                 if self.problem != str(error):
@@ -103,6 +110,10 @@ class Relay:
             message = "not connected"
             raise nats.errors.ConnectionClosedError(message)
         store_id = (await event_log.head(connection)).store_id
+        if len(self._refused_after) >= STALLED_TIMES:
+            log.error("event stream made again: it takes nothing", ended_at=self.position)
+            self._refused_after.clear()
+            await topology.remove(client)
         self.position = await self._sync(connection, client, store_id)
         pipe = Pipe(client)
         checked = clock.monotonic()
@@ -119,11 +130,7 @@ class Relay:
                 checked = clock.monotonic()
                 continue
             if clock.monotonic() - checked >= CHECK_SECONDS:
-                stream = await topology.look(client, store_id)
-                if stream is None or stream.last != self.position:
-                    ends = "is gone" if stream is None else f"ends at {stream.last}"
-                    message = f"the stream {ends}, it was left at {self.position}"
-                    raise PublishRefused(message)
+                await self._check(client, store_id)
                 checked = clock.monotonic()
             self.problem = None
             try:
@@ -149,11 +156,33 @@ class Relay:
             )
             await topology.remove(client)
             first = max(1, head - REPLAYED_EVENTS + 1)
-            made = await topology.make(client, store_id, first=first, forked_at=min(head, stream.last))
+            made = await topology.make(
+                client, store_id, first=first, forked_at=min(head, stream.last)
+            )
             return made.last
         if stream.last < head:
             log.info("relay goes on", after=stream.last, behind=head - stream.last)
         return stream.last
+
+    async def _check(self, client: Client, store_id: str) -> None:
+        """Make sure that the stream still ends where it was left, and still has its messages."""
+        stream = await topology.look(client, store_id)
+        if stream is None or stream.last != self.position:
+            ends = "is gone" if stream is None else f"ends at {stream.last}"
+            message = f"the stream {ends}, it was left at {self.position}"
+            raise PublishRefused(message)
+        if stream.held and await topology.chain_at(client, stream.first) is None:
+            # Aged out between the two questions, or its files are gone.
+            now = await topology.look(client, store_id)
+            if now is not None and now.held and now.first == stream.first:
+                self._refused_after = [self.position] * STALLED_TIMES
+                message = f"the stream has lost message {stream.first}"
+                raise PublishRefused(message)
+
+    def _note_refusal(self) -> None:
+        if self._refused_after and self._refused_after[-1] != self.position:
+            self._refused_after.clear()
+        self._refused_after.append(self.position)
 
     def _assert_contiguous(self, events: list[Event]) -> None:
         first, last = events[0].position, events[-1].position
@@ -167,7 +196,9 @@ async def _differs(connection: asyncpg.Connection, client: Client, position: int
     chain = await topology.chain_at(client, position) if position > 0 else None
     if chain is None:
         return False  # aged out, or nothing was published yet
-    ours = await connection.fetchval("SELECT chain FROM perdure.events WHERE position = $1", position)
+    ours = await connection.fetchval(
+        "SELECT chain FROM perdure.events WHERE position = $1", position
+    )
     return bool(ours != chain)
 
 
