@@ -16,6 +16,7 @@ from perdure.endpoint import read_endpoint_file
 from perdure_api.errors import ApiError, NotFoundError, Unavailable
 from perdure_api.store import database
 from perdure_cli.stops import ServerUnreachable, WrongUse
+from perdure_runtime import logs
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ def told_plainly(run: Callable[[], Awaitable[T]]) -> T:
     async def main() -> T:
         return await run()
 
+    # What the store has to say is told by the command itself; only trouble is logged.
+    logs.configure(service="cli", level="warning")
     try:
         return asyncio.run(main())
     except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:

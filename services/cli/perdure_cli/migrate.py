@@ -10,6 +10,7 @@ from perdure_api.errors import CannotStart
 from perdure_api.store.migrate import migrate as apply_migrations
 from perdure_cli.output import Output, json_option
 from perdure_cli.stops import WrongUse
+from perdure_runtime import logs
 
 
 @click.command()
@@ -24,6 +25,7 @@ def migrate(*, as_json: bool) -> None:
         message = "Set PERDURE_MIGRATE_URL or PERDURE_DATABASE_URL to the database to migrate."
         raise WrongUse(message)
     out = Output(as_json=as_json)
+    logs.configure(service="migrate")
     try:
         applied = asyncio.run(apply_migrations(url))
     except CannotStart as error:

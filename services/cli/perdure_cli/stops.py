@@ -3,6 +3,7 @@
 ClickException
 ├── RunFailed            1  the run that was followed did not complete
 ├── NotWhole             1  what was verified is not what it should be
+├── NotMeasured          1  a measure could not be taken
 ├── WrongUse             2  wrong use, cannot start, or the server refused
 └── ServerUnreachable    3  nobody answers at the server's address
 """
@@ -20,6 +21,12 @@ class RunFailed(click.ClickException):
 
 class NotWhole(click.ClickException):
     """What was verified is not what it should be."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NotMeasured(click.ClickException):
+    """A measure could not be taken; the others were."""
 
     exit_code: ClassVar[int] = 1
 

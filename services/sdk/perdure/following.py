@@ -72,20 +72,26 @@ class Following(Listening[Update]):
         if seen.progress is not None and seen.progress != self._progress:
             self._progress = seen.progress
             updates.append(ProgressSeen(progress=seen.progress, attempt=seen.attempt))
-        while seen.attempt:
-            after = self._line if seen.attempt == self._attempt else 0
-            page: Page[LogEntry] = yield runs.log(
-                self._run, attempt=seen.attempt, after=after, limit=LINES_A_LOOK
-            )
-            if not page.items:
-                break
-            updates.extend(self._fresh(LinesSeen(lines=page.items, attempt=seen.attempt)))
+        # Attempts that came and went between two looks have output too.
+        for attempt in range(max(self._attempt, 1), seen.attempt + 1):
+            updates.extend((yield from self._rest_of_log(attempt)))
         # The state is told last: a final one only after all of its log.
         updates.extend(self._state(seen))
         self.ended = seen.state in FINAL_STATES
         if not updates:
             yield Pause(1.0)
         return tuple(updates)
+
+    def _rest_of_log(self, attempt: int) -> Steps[list[Update]]:
+        updates: list[Update] = []
+        while True:
+            after = self._line if attempt == self._attempt else 0
+            page: Page[LogEntry] = yield runs.log(
+                self._run, attempt=attempt, after=after, limit=LINES_A_LOOK
+            )
+            if not page.items:
+                return updates
+            updates.extend(self._fresh(LinesSeen(lines=page.items, attempt=attempt)))
 
     def _state(self, run: RunView) -> Iterator[Update]:
         if run.version > self._version:

@@ -1,18 +1,26 @@
 """`perdure bench`: the command."""
 
+import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import click
 
+from perdure import PerdureError
 from perdure_cli.advancing import advancing
 from perdure_cli.bench import figures, peers
-from perdure_cli.bench.measures import FULL, MEASURES, QUICK
+from perdure_cli.bench.measures import FULL, MEASURES, QUICK, Measured
 from perdure_cli.bench.system import existing, throw_away
 from perdure_cli.output import Output, json_option
-from perdure_cli.stops import WrongUse
+from perdure_cli.printable import printable
+from perdure_cli.stops import NotMeasured
 
 ROUNDS: Final = 3
+
+Step = tuple[str, str, Callable[[], Measured]]
+"""Whose measure it is, what it is called, and how it is taken."""
 
 
 @click.command()
@@ -50,23 +58,25 @@ def bench(
     names = only or tuple(MEASURES)
     others = peers.find(peer_names, peers_home)
     results: figures.Results = {}
-    try:
-        with ExitStack() as stack:
-            told = stack.enter_context(advancing("measures taken"))
-            system = stack.enter_context(existing(url, token) if url else throw_away())
-            steps = rounds * (len(names) + len(others))
-            done = 0
-            for _ in range(rounds):
-                for name in names:
-                    figures.add(results, figures.OURS, MEASURES[name](system, size))
-                    told(done := done + 1, steps)
-                for peer in others:
-                    figures.add(results, peer.name, peer.measure())
-                    told(done := done + 1, steps)
-    except RuntimeError as error:
-        raise WrongUse(str(error)) from error
+    failed = []
+    with ExitStack() as stack:
+        told = stack.enter_context(advancing("measures taken"))
+        system = stack.enter_context(existing(url, token) if url else throw_away())
+        ours: list[Step] = [
+            (figures.OURS, name, partial(MEASURES[name], system, size)) for name in names
+        ]
+        theirs: list[Step] = [(peer.name, "all", peer.measure) for peer in others]
+        steps = [*ours, *theirs] * rounds
+        for done, (who, what, measure) in enumerate(steps, start=1):
+            try:
+                figures.add(results, who, measure())
+            except (RuntimeError, PerdureError, subprocess.SubprocessError) as error:
+                failed.append(f"{who}, {what}: {error}")
+            told(done, len(steps))
     out = Output(as_json=as_json)
     if as_json:
         out.value(figures.as_json(results))
     else:
         figures.show(out, results)
+    if failed:
+        raise NotMeasured(printable(" · ".join(failed)))
