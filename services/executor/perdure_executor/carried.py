@@ -46,6 +46,8 @@ class Carried:
         self.grant = grant
         self.path = work / self.key
         self.started = started
+        self.kept = False
+        """Whether it has a row in the spool."""
         self.record: Record | None = None
         self.inputs: dict[str, bytes] = {}
         self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)

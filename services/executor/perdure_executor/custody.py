@@ -50,6 +50,7 @@ class Custody(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self._leaving = False
+        self._unsaid = bytearray()
         self._process: subprocess.Popen[bytes] | None = None
 
     async def open(self, settings: Settings) -> Hello:
@@ -77,27 +78,31 @@ class Custody(asyncio.Protocol):
             os.close(spool)
 
     def start(self, key: str, order: Order) -> None:
-        """Have an attempt started."""
-        self._say(pack(START, key, encode(order)))
+        """Have an attempt started; goes out with `flush`."""
+        self._unsaid += pack(START, key, encode(order))
 
     def end(self, key: str, why: str, grace: float) -> None:
         """Have an attempt ended: TERM, grace, KILL."""
-        self._say(pack(END, key, msgspec.json.encode({"why": why, "grace": grace})))
+        self._unsaid += pack(END, key, msgspec.json.encode({"why": why, "grace": grace}))
+        self.flush()
 
     def taken(self, key: str) -> None:
-        """Tell that a record is safe here."""
-        self._say(pack(TAKEN, key))
+        """Tell that a record is safe here; goes out with whatever is said next."""
+        self._unsaid += pack(TAKEN, key)
 
     def leave(self) -> None:
         """Let the warden exit, when it holds nothing."""
         self._leaving = True
-        self._say(pack(LEAVE))
+        self._unsaid += pack(LEAVE)
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
-    def _say(self, frame: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(frame)
+    def flush(self) -> None:
+        """Send all that was said."""
+        if self._transport is not None and self._unsaid:
+            self._transport.write(bytes(self._unsaid))
+            self._unsaid.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection."""

@@ -69,10 +69,13 @@ class Spool:
         self._db.executescript(_SCHEMA)
         self._wal = os.open(f"{path}-wal", os.O_RDONLY)
         self._depth = 0
+        self._through = 0
+        self._swept = 0
         self.waiting_bytes: int = self._one("SELECT coalesce(sum(length(body)), 0) FROM reports")
 
     def close(self) -> None:
         """Write everything to the main file and close."""
+        self._sweep()
         os.close(self._wal)
         self._db.close()
 
@@ -86,6 +89,7 @@ class Spool:
         """Commit all that is done inside at once, or nothing of it; may be nested."""
         if self._depth == 0:
             self._db.execute("BEGIN IMMEDIATE")
+            self._sweep()
         self._depth += 1
         try:
             yield
@@ -104,12 +108,14 @@ class Spool:
 
     # --- attempts --------------------------------------------------------------------------------
 
-    def keep(self, key: str, grant: Grant) -> None:
-        """Remember a granted attempt, not started yet."""
-        self._db.execute("INSERT INTO attempts (key, given, started) VALUES (?, ?, 0)", (key, encode(grant)))
+    def keep(self, key: str, grant: Grant, *, started: bool = False) -> None:
+        """Remember a granted attempt; one that is started may have had effects: never again."""
+        self._db.execute(
+            "INSERT INTO attempts (key, given, started) VALUES (?, ?, ?)", (key, encode(grant), started)
+        )
 
     def mark_started(self, key: str) -> None:
-        """From now on it may have had effects: it is never started again."""
+        """Remember that an attempt that waited is started."""
         self._db.execute("UPDATE attempts SET started = 1 WHERE key = ?", (key,))
 
     def save(self, key: str, next_line: int, reported: Reported) -> None:
@@ -153,19 +159,31 @@ class Spool:
         found: list[Waiting] = []
         size = 0
         for row in self._db.execute(
-            "SELECT id, key, last, body FROM reports ORDER BY id LIMIT ?", (BATCH_REPORTS,)
+            "SELECT id, key, last, body FROM reports WHERE id > ? ORDER BY id LIMIT ?",
+            (self._through, BATCH_REPORTS),
         ):
             waiting = Waiting(*row)
             size += len(waiting.body)
             if found and size > BATCH_BYTES:
                 break
             found.append(waiting)
+        if not found:
+            self.waiting_bytes = 0
         return found
 
     def confirmed(self, batch: list[Waiting]) -> None:
-        """Delete reports that the api has answered for."""
-        self._db.executemany("DELETE FROM reports WHERE id = ?", [(waiting.id,) for waiting in batch])
+        """Forget the batch, which the api has answered for.
+
+        It leaves the disk with the next transaction: until then a crash has it sent once more, which
+        the api knows for a repetition.
+        """
+        self._through = batch[-1].id
         self.waiting_bytes -= sum(len(waiting.body) for waiting in batch)
+
+    def _sweep(self) -> None:
+        if self._through > self._swept:
+            self._db.execute("DELETE FROM reports WHERE id <= ?", (self._through,))
+            self._swept = self._through
 
     def drop_reports(self, key: str) -> None:
         """Delete all reports of an attempt that is fenced."""
@@ -178,7 +196,7 @@ class Spool:
 
     def oldest(self) -> int | None:
         """Give the id of the first report, none without any."""
-        row = self._db.execute("SELECT min(id) FROM reports").fetchone()
+        row = self._db.execute("SELECT min(id) FROM reports WHERE id > ?", (self._through,)).fetchone()
         oldest: int | None = row[0]
         return oldest
 

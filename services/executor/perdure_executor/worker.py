@@ -88,6 +88,7 @@ class Worker:
         """Take up what the last agent left, and what its warden still holds."""
         for kept in self._spool.kept():
             carried = Carried(kept.grant, self._work, kept.next_line, kept.reported, started=kept.started)
+            carried.kept = True
             self._carried[kept.key] = carried
             self._holding[kept.key] = kept.grant.attempt
             if not kept.started:
@@ -157,20 +158,22 @@ class Worker:
                         self.revoke(message.attempt)
                     case Drain():
                         self.draining = True
-        self._fill()
 
     def _granted(self, grant: Grant) -> None:
         key = key_of(grant.attempt)
         if grant.session != self.session or key in self._holding or key in self._done:
             return
-        self._spool.keep(key, grant)
         carried = Carried(grant, self._work)
         self._carried[key] = carried
         self._holding[key] = grant.attempt
         if self._stopping:
             self._close(carried, Ended(outcome="released", usage=Usage()))
-        else:
-            self._prepare(carried)
+            return
+        self._prepare(carried)
+        self._fill()
+        if key in self._carried:
+            self._spool.keep(key, grant, started=carried.started)
+            carried.kept = True
 
     def cancel(self, message: Cancel) -> None:
         """End an attempt as cancelled; one that waits for a slot never starts."""
@@ -197,13 +200,12 @@ class Worker:
 
     def settle(self, batch: list[Waiting], verdicts: tuple[Verdict, ...]) -> None:
         """Forget what the api has confirmed; what it refused is fenced."""
-        with self._round():
-            self._spool.confirmed(batch)
-            for waiting, verdict in zip(batch, verdicts, strict=True):
-                if waiting.last:
-                    self._settled(waiting.key)
-                elif verdict == "refused" and waiting.key in self._holding:
-                    self.revoke(self._holding[waiting.key])
+        self._spool.confirmed(batch)
+        for waiting, verdict in zip(batch, verdicts, strict=True):
+            if waiting.last:
+                self._settled(waiting.key)
+            elif verdict == "refused" and waiting.key in self._holding:
+                self.revoke(self._holding[waiting.key])
 
     def _settled(self, key: str) -> None:
         self._holding.pop(key, None)
@@ -291,7 +293,8 @@ class Worker:
         carried.started = True
         carried.inputs.clear()
         self._living.add(carried.key)
-        self._spool.mark_started(carried.key)
+        if carried.kept:
+            self._spool.mark_started(carried.key)
         custody = self._custody
         if custody is not None:
             self._later.append(lambda: custody.start(carried.key, order))
@@ -310,7 +313,7 @@ class Worker:
                     self._note_news(key)
                 elif kind == OVER:
                     self._over(key, body)
-        self._fill()
+            self._fill()
 
     def _over(self, key: str, body: bytes) -> None:
         self._living.discard(key)
@@ -434,6 +437,8 @@ class Worker:
             later, self._later = self._later, []
             for act in later:
                 act()
+            if later and self._custody is not None:
+                self._custody.flush()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

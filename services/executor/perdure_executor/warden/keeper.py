@@ -30,6 +30,7 @@ UNKILLABLE_SECONDS = 10.0
 
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _RESET = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+_OUT_OF_RESOURCES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 
 
 def serve(control: socket.socket, lease: Lease) -> None:
@@ -90,7 +91,12 @@ class Keeper:
             self._start()
         except (OSError, ValueError) as error:
             self._close()
-            return Record(started=started, ended=started, rejected=why_not_started(error, self._order))
+            record = Record(started=started, ended=started)
+            if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
+                record.broken = f"The executor could not start it: {error.strerror}."
+            else:
+                record.rejected = why_not_started(error, self._order)
+            return record
         now = boottime()
         self._attempt = Attempt(
             now,
@@ -326,7 +332,7 @@ def why_not_started(error: OSError | ValueError, order: Order) -> str:
     if isinstance(error, ValueError):
         return f"{program} cannot be started: {error}."
     if not os.path.isdir(order.cwd):
-        return f"The working directory {order['cwd']} does not exist on this executor."
+        return f"The working directory {order.cwd} does not exist on this executor."
     if error.errno == errno.ENOENT and not os.path.exists(program):
         return f"The program {program} does not exist on this executor."
     if error.errno == errno.ENOENT:

@@ -212,6 +212,9 @@ class Warden:
                 os.closerange(4, 65536)
                 keeper.serve(socket.socket(fileno=kept), self._lease)
                 code = 0
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+                sys.stderr.flush()
             finally:
                 os._exit(code)
         theirs.close()
