@@ -35,7 +35,7 @@ from perdure_api.store import codec
 from perdure_api.store.state import decode_run, encode_state, run_columns
 from perdure_contract import facts, wire
 from perdure_contract.facts import Evidence, RunFact
-from perdure_contract.specs import Retry
+from perdure_contract.specs import Limits, Retry
 from tests.support.given import FIRST_POSITION, NOW, RUN, requested
 from tests.support.history_rules import broken_rules
 
@@ -103,10 +103,14 @@ class AnyHistory(RuleBasedStateMachine):
             before = None if version == 1 else self.run
             self.run = evolve(before, fact, Stamp(FIRST_POSITION + version, version, self.now))
 
-    @initialize(retry=POLICIES, ahead=st.sampled_from([None, -5, 60]))
-    def request(self, retry: Retry, ahead: int | None) -> None:
+    @initialize(
+        retry=POLICIES,
+        ahead=st.sampled_from([None, -5, 60]),
+        limits=st.sampled_from([Limits(), Limits(when_cut_off="continue")]),
+    )
+    def request(self, retry: Retry, ahead: int | None, limits: Limits) -> None:
         run_at = None if ahead is None else self.now + timedelta(seconds=ahead)
-        self.append((requested(retry=retry, run_at=run_at),))
+        self.append((requested(retry=retry, run_at=run_at, limits=limits),))
 
     @rule(seconds=st.sampled_from([0.001, 1, 30, 3600]))
     def time_passes(self, seconds: float) -> None:
@@ -149,7 +153,9 @@ class AnyHistory(RuleBasedStateMachine):
             attempt.fence,
         )
         heard = hear(self.run, attempt, finding, self.now)
-        if not is_open:
+        works_on = current.state == "lost" and self.run.request.limits.when_cut_off == "continue"
+        is_newest = current.number == attempt.number
+        if not is_open and not (works_on and is_newest and not self.run.is_final):
             assert heard.verdict != "accepted"
             assert all(isinstance(fact, facts.ReportRefused) for fact in heard.facts)
         state = (self.run.phase, self.run.attempt, self.run.result)

@@ -12,7 +12,7 @@ from perdure_api.domain.run import Run, Stamp, evolve
 from perdure_contract import facts, wire
 from perdure_contract.facts import RunFact
 from perdure_contract.objects import State
-from perdure_contract.specs import CommandSpec, Retry
+from perdure_contract.specs import CommandSpec, Limits, Retry
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -21,6 +21,7 @@ FIRST_POSITION = 101
 
 PATIENT = Retry(max_attempts=3, initial_seconds=10, factor=2, max_seconds=60, jitter=0)
 """Three attempts, waits of exactly 10 s and 20 s."""
+WORKS_ON = Limits(when_cut_off="continue")
 
 
 def given(*history: RunFact, at: datetime = NOW) -> Run:

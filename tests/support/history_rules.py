@@ -53,13 +53,17 @@ class _Reading:
         self.final = False
         self.checkpoint = 0
         self.refused: set[tuple[int, str]] = set()
+        self.works_on = False
+        self.lost: int | None = None
+        """The latest attempt while it is lost, may work on, and has no successor."""
 
     def demand(self, holds: bool, rule: str) -> None:  # noqa: FBT001 - the sentence follows it
         if not holds:
             self.broken.append(rule)
 
     def is_of_the_open_attempt(self, attempt: int) -> None:
-        self.demand(attempt == self.open, f"attempt {attempt} is not the open one ({self.open})")
+        counts = attempt in (self.open, self.lost) and not self.final
+        self.demand(counts, f"attempt {attempt} is not the open one ({self.open})")
 
     def goes_on(self) -> None:
         self.demand(not self.final, "nothing goes on after the end")
@@ -74,12 +78,13 @@ class _Reading:
         )
         match fact:
             case RunRequested():
-                pass
+                self.works_on = fact.limits.when_cut_off == "continue"
             case AttemptStarted():
                 self.goes_on()
                 self.demand(self.open is None, f"attempt {self.open} is open")
                 self.demand(fact.attempt == self.last + 1, f"the last attempt was {self.last}")
                 self.open = self.last = fact.attempt
+                self.lost = None
             case RunProgressed():
                 self.is_of_the_open_attempt(fact.attempt)
             case RunCheckpointed():
@@ -87,8 +92,10 @@ class _Reading:
                 self.demand(fact.number > self.checkpoint, "numbers of checkpoints go up")
                 self.checkpoint = fact.number
             case AttemptFailed() | AttemptLost() | AttemptReleased():
-                self.is_of_the_open_attempt(fact.attempt)
+                self.demand(fact.attempt == self.open, f"attempt {self.open} is the open one")
                 self.open = None
+                if isinstance(fact, AttemptLost) and self.works_on:
+                    self.lost = fact.attempt
             case RetryScheduled():
                 self.goes_on()
                 self.follows(previous, AttemptFailed, AttemptLost)

@@ -12,6 +12,7 @@ from tests.support.given import (
     NOW,
     PATIENT,
     RUN,
+    WORKS_ON,
     after,
     attempt_failed,
     attempt_lost,
@@ -274,3 +275,52 @@ def test_a_policy_of_the_run_and_not_of_the_report_decides() -> None:
     assert names(hear(run, FIRST, ended("failed", failure=failure()), NOW).facts) == [
         "attempt-failed", "failed",
     ]  # fmt: skip
+
+
+# --- cut off, and let work on -------------------------------------------------------------------
+
+
+def lost_but_working(*later: facts.RunFact) -> Run:
+    return given(
+        requested(retry=PATIENT, limits=WORKS_ON),
+        started(),
+        attempt_lost(),
+        retry_scheduled(),
+        *later,
+    )
+
+
+def test_the_late_result_of_an_attempt_that_may_work_on_counts_while_none_is_newer() -> None:
+    run = lost_but_working()
+    said = (log_chunk(), wire.Checkpoint(number=1), progress(50), ended(result=7))
+    for finding in said:
+        heard = hear(run, FIRST, finding, NOW)
+        assert heard.verdict == "accepted"
+        run = after(run, heard.facts)
+    assert (run.phase, run.result, run.failure) == ("completed", 7, None)
+    assert run.attempt is not None
+    assert (run.attempt.state, run.attempt.failure) == ("completed", None)
+    assert hear(run, FIRST, ended(result=7), NOW).verdict == "duplicate"
+
+
+@pytest.mark.parametrize("outcome", ["failed", "released", "cancelled"])
+def test_any_other_late_end_changes_nothing_since_it_was_lost_already(outcome: str) -> None:
+    assert hear(lost_but_working(), FIRST, ended(outcome), NOW).verdict == "refused"
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_the_late_result_is_refused_once_a_newer_attempt_exists_or_the_run_is_over(
+    kind: str,
+) -> None:
+    for run in (
+        lost_but_working(started(2, "two")),
+        lost_but_working(started(2, "two"), completed(2)),
+        lost_but_working(cancelled()),
+        given(requested(limits=WORKS_ON), started(), attempt_lost(), run_failed("lost")),
+    ):
+        assert hear(run, FIRST, EVERY_KIND[kind], NOW).verdict == "refused"
+
+
+def test_an_attempt_that_was_to_end_when_cut_off_is_not_believed_late() -> None:
+    run = given(requested(retry=PATIENT), started(), attempt_lost(), retry_scheduled())
+    assert hear(run, FIRST, ended(), NOW).verdict == "refused"
