@@ -14,7 +14,7 @@ import msgspec
 
 from perdure_devstack.endpoint import Endpoint
 from tests.support.programs import clean_environment, start, stop
-from tests.support.waiting import eventually
+from tests.support.waiting import NeverError, eventually
 
 PERDURE_UP: Final = (sys.executable, "-m", "perdure_cli.main", "up")
 START_SECONDS: Final = 60.0
@@ -69,7 +69,8 @@ class System:
         self.launch()
 
         def is_ready() -> bool:
-            assert self.process.poll() is None, self.output
+            if self.process.poll() is not None:
+                raise NeverError(self.output)
             return self.endpoint.pids.supervisor == self.process.pid
 
         eventually(is_ready, START_SECONDS, what="perdure up is ready")
@@ -126,9 +127,7 @@ class System:
         ) as client:
             yield client
 
-    def run_that(
-        self, run: str, fits: Callable[[dict[str, object]], bool]
-    ) -> dict[str, object]:
+    def run_that(self, run: str, fits: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         """Wait until a run fits, and give it."""
         with self.client() as client:
 

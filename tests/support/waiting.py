@@ -8,6 +8,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class NeverError(AssertionError):
+    """Raised by a fact that cannot come true any more: the wait fails at once."""
+
+
 def eventually(fact: Callable[[], T], seconds: float = 30, *, what: str = "") -> T:
     """Ask until the answer is true-like, and give it.
 
@@ -22,6 +26,8 @@ def eventually(fact: Callable[[], T], seconds: float = 30, *, what: str = "") ->
         try:
             if answer := fact():
                 return answer
+        except NeverError:
+            raise
         except Exception as error:  # noqa: BLE001 - any of them means "not yet"
             trouble = error
         if time.monotonic() > deadline:
@@ -37,6 +43,8 @@ async def becomes(fact: Callable[[], Awaitable[T]], seconds: float = 30, *, what
         try:
             if answer := await fact():
                 return answer
+        except NeverError:
+            raise
         except Exception as error:  # noqa: BLE001 - any of them means "not yet"
             trouble = error
         if time.monotonic() > deadline:

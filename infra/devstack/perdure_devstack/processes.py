@@ -176,6 +176,8 @@ async def end_all(
         for process in living:
             with suppress(psutil.Error):
                 process.send_signal(step)
+                # A stopped one could not obey.
+                process.send_signal(signal.SIGCONT)
         deadline = asyncio.get_running_loop().time() + limit
         while living and asyncio.get_running_loop().time() < deadline:
             living = [process for process in living if lives(process)]
