@@ -23,6 +23,7 @@ from perdure_api.app import create_app
 from perdure_api.commands import Commands
 from perdure_api.duties import Core
 from perdure_api.errors import CannotStart
+from perdure_api.followers.partitions import Partitions
 from perdure_api.followers.projector import Projector
 from perdure_api.followers.relay import Relay
 from perdure_api.messaging.controls import Controls
@@ -132,6 +133,7 @@ async def _run(
                 relay.run(),
                 projector.run(),
                 Loop("login link", services.link_note.tick).run(),
+                Loop("partitions", Partitions(database.pool).tick).run(),
             ]
             tasks = [group.create_task(duty) for duty in duties]
             serving = group.create_task(server.serve(sockets=[listener]))

@@ -57,10 +57,6 @@ class Compared(Struct, frozen=True, kw_only=True):
     examples: tuple[str, ...]
 
 
-class UnknownProjection(Exception):  # noqa: N818 - reads as the sentence it is
-    """There is no projection of this name: see `perdure projections list`."""
-
-
 async def listed(connection: asyncpg.Connection) -> list[Listed]:
     """Give every build of every projection with how far it has come."""
     rows = await connection.fetch(
