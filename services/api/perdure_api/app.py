@@ -12,6 +12,7 @@ from perdure_api.error_answers import page_answer
 from perdure_api.pages import page_routers
 from perdure_api.routes import (
     actions,
+    bulk,
     documents,
     events,
     executors,
@@ -34,7 +35,7 @@ from perdure_api.services import Services
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
-        runs, inside, run_stream, actions, queues, executors, events, tokens,
+        runs, inside, run_stream, actions, bulk, queues, executors, events, tokens,
         documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
@@ -71,7 +71,9 @@ def read_run(value: object, *, clean: bool = False) -> RunRequest:
     """
     if not clean:
         refuse_bad_text(value)
-    return _resolved([read(value, Draft)], ("",))[0]
+    draft = read(value, Draft)
+    _refuse_kindless([value], ("",))
+    return _resolved([draft], ("",))[0]
 
 
 def read_runs(value: object, *, clean: bool = False) -> list[RunRequest]:
@@ -79,12 +81,25 @@ def read_runs(value: object, *, clean: bool = False) -> list[RunRequest]:
     if not clean:
         refuse_bad_text(value)
     drafts = read(value, Drafts).runs
-    return _resolved(drafts, (f"/runs/{index}" for index in range(len(drafts))))
+    places = [f"/runs/{index}" for index in range(len(drafts))]
+    _refuse_kindless(value["runs"] if isinstance(value, dict) else (), places)
+    return _resolved(drafts, places)
 
 
 def refuse_bad_text(value: object) -> None:
     """Refuse texts that cannot be stored: NUL, and halves of surrogate pairs."""
     faults = tuple(_bad_texts(value, ""))
+    if faults:
+        raise invalid(faults[:MAX_FAULTS])
+
+
+def _refuse_kindless(values: Iterable[Any], places: Iterable[str]) -> None:
+    """Refuse specs that do not say their kind: while there is one kind only, msgspec takes them."""
+    faults = tuple(
+        FieldError(f"{at}/spec/kind", "missing", "This is needed.")
+        for value, at in zip(values, places, strict=True)
+        if "kind" not in value["spec"]
+    )
     if faults:
         raise invalid(faults[:MAX_FAULTS])
 

@@ -24,9 +24,9 @@ T = TypeVar("T")
 MAX_FAULTS: Final = 100
 """So many faults are named; a body may have a million."""
 
-LABEL_KEY: Final = r"^[a-z0-9][a-z0-9_./-]{0,62}$"
-LABEL_VALUE: Final = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$"
-VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
+LABEL_KEY: Final = r"^[a-z0-9][a-z0-9_./-]{0,62}$(?!\n)"
+LABEL_VALUE: Final = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$(?!\n)"
+VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$(?!\n)"
 
 PATTERN_WORDS: Final = {
     NAME_PATTERN: (
@@ -119,8 +119,10 @@ def _faults(value: object, kind: inspect.Type, at: str, *, strict: bool) -> Iter
 
 def _struct(value: dict[str, Any], kind: inspect.StructType, at: str, *, strict: bool) -> Iterator[FieldError]:
     fields = {field.encode_name: field for field in kind.fields}
-    if kind.tag_field is not None:
+    if kind.tag_field is not None and value.get(kind.tag_field) != kind.tag:
+        # Another kind has other fields: nothing else can be said of it.
         yield from _tag(value, kind, at)
+        return
     known = [*fields, *([kind.tag_field] if kind.tag_field else [])]
     for name in value:
         if name not in known and kind.forbid_unknown_fields:
@@ -136,7 +138,7 @@ def _tag(value: dict[str, Any], kind: inspect.StructType, at: str) -> Iterator[F
     name = str(kind.tag_field)
     if name not in value:
         yield FieldError(pointer(at, name), "missing", "This is needed.")
-    elif value[name] != kind.tag:
+    else:
         yield FieldError(pointer(at, name), f"unknown-{name}", f"One of: {kind.tag}.")
 
 

@@ -8,7 +8,7 @@ import msgspec
 RunId = NewType("RunId", str)
 """A UUIDv7 in its canonical 36-character text form; so ids sort by the time they were made."""
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)"
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, max_length=63)]
 """Names that are addresses: job, queue, executor, tenant, saved host."""

@@ -11,10 +11,9 @@ from perdure_contract.objects import RunView, State
 from perdure_runtime import clock
 
 from perdure_api.commands import StoredAnswer
-from perdure_api.domain.rejections import FieldError
 from perdure_api.domain.run import Run, state_at
 from perdure_api.drafts import Draft, Drafts, read_run, read_runs
-from perdure_api.errors import NotFoundError, Refused, Unavailable
+from perdure_api.errors import NotFoundError, Unavailable
 from perdure_api.projections import run_list
 from perdure_api.projections.run_detail import get_run, live_progress, run_view
 from perdure_api.routes.bodies import MAX_BULK_BYTES, read_json
@@ -126,13 +125,9 @@ async def list_runs(call: Call[RunFilter]) -> ASGIApp:
     if query.min_position is not None and not await run_list.wait_for(database, query.min_position):
         raise Unavailable("The list has not come that far yet.", code="behind")
     wanted = run_list.Filter(**{name: getattr(query, name) for name in run_list.Filter.__struct_fields__})
-    try:
-        page = await run_list.find(
-            database, call.caller.tenant, wanted, sort=query.sort, after=query.after, limit=query.limit
-        )
-    except run_list.BadCursor as error:
-        fault = FieldError("/after", "bad-cursor", "Take `next` of a page as it came.")
-        raise Refused("bad-cursor", "This is no cursor of this list.", errors=(fault,)) from error
+    page = await run_list.find(
+        database, call.caller.tenant, wanted, sort=query.sort, after=query.after, limit=query.limit
+    )
     now = clock.now()
     live = await live_progress(database, page.runs)
     views = tuple(run_view(run, now, live.get(run.id)) for run in page.runs)

@@ -57,6 +57,9 @@ class Streamed:
                 ],
             }
         )
+        if scope["state"].get("head_only"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         tasks = [
             asyncio.ensure_future(part)
             for part in (self._send(send), _left(receive), shown_out(scope))

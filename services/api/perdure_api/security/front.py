@@ -88,9 +88,9 @@ class Front:
             return
         request_id = new_id()
         scope["state"]["request_id"] = request_id
-        head_only = scope["method"] == "HEAD"
-        if head_only:
-            scope["method"] = "GET"
+        if scope["method"] == "HEAD":
+            # The server leaves the body out by the method of its own scope.
+            scope = {**scope, "method": "GET"}
             scope["state"]["head_only"] = True
         started = False
         began = monotonic()
@@ -101,8 +101,6 @@ class Front:
                 started = True
                 self._observe(message["status"], monotonic() - began)
                 answer_headers.add(message, request_id, secure=self._secure)
-            elif head_only and message["type"] == "http.response.body":
-                message["body"] = b""
             await send(message)
 
         self.at_once += 1

@@ -1,5 +1,6 @@
 """The note in the data directory that always holds an unused login link."""
 
+import contextlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -42,8 +43,10 @@ class LinkNote:
             log.warning("login link could not be noted", error=error.strerror)
 
     def remove(self) -> None:
-        """Take the note away: nobody answers its link any more."""
-        self._path.unlink(missing_ok=True)
+        """Take the note away unless another process has put its own there."""
+        with contextlib.suppress(OSError):
+            if self._secret and self._secret in self._path.read_text():
+                self._path.unlink()
 
 
 def write_private(path: Path, text: str) -> None:
