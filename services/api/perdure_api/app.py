@@ -21,6 +21,7 @@ from perdure_api.routes import (
     login,
     metrics,
     queues,
+    recovery,
     run_stream,
     runs,
     tokens,
@@ -35,7 +36,7 @@ from perdure_api.services import Services
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
-        runs, inside, run_stream, actions, bulk, queues, executors, events, tokens,
+        runs, inside, run_stream, actions, bulk, recovery, queues, executors, events, tokens,
         documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]

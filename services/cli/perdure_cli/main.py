@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "queue": Lazy("perdure_cli.queues:queue", "List, limit, pause and resume queues."),
     "executors": Lazy("perdure_cli.executors:executors", "List and drain executors."),
     "events": Lazy("perdure_cli.events:events", "Read the event log."),
+    "sweep": Lazy("perdure_cli.sweep:sweep", "Tell which runs stand still."),
     "login": Lazy("perdure_cli.access:login", "Print a one-time link to the dashboard."),
     "token": Lazy("perdure_cli.access:token", "Issue, list and revoke API tokens."),
     "projections": Lazy("perdure_cli.projections:projections", "List, rebuild, verify the views."),

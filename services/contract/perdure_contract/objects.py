@@ -188,3 +188,29 @@ class BulkView(Struct, frozen=True, kw_only=True):
     """Why it ended: `all-done`, `stopped` or `canary-failed`."""
     requested_at: str
     requested_by: str | None
+
+
+class LedgerEntry(Struct, frozen=True, kw_only=True):
+    """Something that was said about a run and did not count, and why not."""
+
+    at: str
+    kind: str
+    """A command's name, or a kind of report; `duplicate-…` for what was heard before."""
+    why: str
+    by: str | None
+    attempt: int | None
+    """Of reports."""
+    times: int
+
+
+class StuckView(Struct, frozen=True, kw_only=True):
+    """A run that a sweep would end now, with the evidence."""
+
+    run: str
+    name: str
+    attempt: int
+    executor: str
+    last_sign: Literal["start", "output", "progress", "checkpoint"]
+    last_sign_at: str
+    silent_seconds: float
+    allowed_seconds: float

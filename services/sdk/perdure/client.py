@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import httpx
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from perdure import answers, fleet, log_of_events, runs
+from perdure import answers, fleet, log_of_events, recovery, runs
 from perdure.endpoint import find_endpoint
 from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
@@ -45,6 +45,12 @@ class Calls:
     release = Operation(runs.release)
     fail = Operation(runs.fail)
     set_priority = Operation(runs.set_priority)
+    stuck = Operation(recovery.stuck)
+    ledger = Operation(recovery.ledger)
+    preview_bulk = Operation(recovery.preview_bulk)
+    bulk = Operation(recovery.bulk)
+    get_bulk = Operation(recovery.get_bulk)
+    stop_bulk = Operation(recovery.stop_bulk)
     queues = Operation(fleet.queues)
     configure_queue = Operation(fleet.configure_queue)
     pause_queue = Operation(fleet.pause_queue)
