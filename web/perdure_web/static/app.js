@@ -74,7 +74,7 @@
 
   // --- log: follow until one scrolls up, at most 2,000 lines in the page ---------------------------
   const MOST = 2000;
-  let following = true, missed = 0, cut = false, held = false;
+  let following = true, missed = 0, cut = false, held = false, above = null;
   const box = () => $('#log');
   const atEnd = el => el.scrollHeight - el.scrollTop - el.clientHeight < 24;
   const pill = () => {
@@ -103,6 +103,7 @@
   on('htmx:before:swap', e => {
     const tasks = e.detail.tasks, lines = tasks.findIndex(t => t.target?.id === 'log-lines' && t.type === 'partial');
     if (lines < 0) return;
+    if (tasks[lines].swapSpec.style === 'afterbegin') { above = box().scrollHeight - box().scrollTop; return; }
     const n = tasks[lines].fragment.querySelectorAll('.l').length;
     if (!following) {
       missed += n;
@@ -111,7 +112,11 @@
   });
   on('htmx:after:swap', () => {
     const list = $('#log-lines');
-    if (list && following) {
+    if (list && above !== null) {
+      held = true; box().scrollTop = box().scrollHeight - above; above = null;
+      while (list.childElementCount > MOST) { list.lastElementChild.remove(); cut = true; }
+      if (cut) following = false;
+    } else if (list && following) {
       while (list.childElementCount > MOST) list.firstElementChild.remove();
       if ($('#log-none')) $('#log-none').remove();
       if (!atEnd(box())) toEnd();
@@ -192,5 +197,6 @@
   on('DOMContentLoaded', () => {
     $('#dialog')?.addEventListener('close', closed);
     tell(); settle(); modes();
+    $('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   });
 })();

@@ -4,7 +4,7 @@ The main objects of the API (`RunView`, `QueueView`, …) are shown as they are;
 page needs beside them: links, words, geometry.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -185,6 +185,18 @@ class SparkBar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BarPiece:
+    """A piece of a bar that is 240 wide."""
+
+    state: str
+    """State whose colour it has; `free` for nothing."""
+    x: float
+    """Left edge."""
+    width: float
+    """Width."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
     """A number of the overview with its last 24 hours."""
 
@@ -204,6 +216,8 @@ class Tile:
     """A chart of bars, one an hour."""
     line: str = ""
     """A chart as an SVG path."""
+    pieces: tuple[BarPiece, ...] = ()
+    """A chart as one bar, cut into states."""
     chart: str = ""
     """The chart in words."""
 
@@ -422,6 +436,8 @@ class LogPane:
     """At most 500 entries."""
     short: bool
     """Whether it is the small pane of the summary."""
+    still: bool
+    """Whether the attempt is over, so that the pane need not keep room for more."""
     tail: bool
     """Whether it ends with the newest line, so that new ones may follow."""
     wrap: bool
@@ -615,24 +631,10 @@ class QueueCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotBox:
-    """A slot of an executor, drawn."""
-
-    x: float
-    """Left edge."""
-    width: float
-    """Width."""
-    used: bool
-    """Whether an attempt is in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorCard:
     """An executor."""
 
     executor: ExecutorView
     """The executor."""
-    slots_width: int
-    """Width of the drawing."""
-    slot_boxes: tuple[SlotBox, ...] = field(default=())
-    """Its slots; many are drawn as one bar."""
+    slots: tuple[bool, ...]
+    """Whether each slot is in use; empty when there are too many to draw."""

@@ -5,7 +5,7 @@ from msgspec import to_builtins
 from perdure_api.pages.contexts import Definition
 from perdure_api.pages.preview import longest_waits
 from perdure_api.pages.rendering import pretty
-from perdure_api.pages.words import counted, duration, size
+from perdure_api.pages.words import duration, size
 from perdure_contract.objects import RunView
 from perdure_contract.specs import BlobRef
 
@@ -68,7 +68,7 @@ def rules_of(run: RunView) -> tuple[tuple[str, str], ...]:
             ("Executor", "must have " + ", ".join(f"{k}={v}" for k, v in run.labels.items()))
         )
     if run.tags:
-        rules.append((counted(len(run.tags), "Tag"), ", ".join(run.tags)))
+        rules.append(("Tags", ", ".join(run.tags)))
     return tuple(rules)
 
 

@@ -10,7 +10,7 @@ from perdure_api.errors import NotFoundError
 from perdure_api.pages.contexts import ActionInput, ActionPage, ExecutorCard
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON
-from perdure_api.pages.timeline import slot_boxes
+from perdure_api.pages.timeline import slots_of
 from perdure_api.pages.visit import csrf_of, first, frame_of, go_on, read_form, wants_fragment
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import counted
@@ -79,8 +79,7 @@ async def drain(request: HttpRequest, name: str) -> ASGIApp:
 
 def _card(executor: ExecutorView) -> ExecutorCard:
     used = executor.running if executor.state in ("live", "draining") else 0
-    width, boxes = slot_boxes(used, executor.slots)
-    return ExecutorCard(executor=executor, slots_width=width, slot_boxes=boxes)
+    return ExecutorCard(executor=executor, slots=slots_of(used, executor.slots))
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [executors_page, ask_drain, drain]

@@ -6,6 +6,7 @@ from typing import Final
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from msgspec import structs
 
 from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run
@@ -26,7 +27,15 @@ from perdure_api.pages.run_form import (
     typed,
     values_of,
 )
-from perdure_api.pages.visit import csrf_of, frame_of, from_htmx, query_of, read_form, see_other
+from perdure_api.pages.visit import (
+    csrf_of,
+    first,
+    frame_of,
+    from_htmx,
+    query_of,
+    read_form,
+    see_other,
+)
 from perdure_api.projections.queues import list_queues
 from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.replies import Reply
@@ -57,7 +66,7 @@ async def new_run(request: HttpRequest) -> ASGIApp:
     """Show the form: empty, an example, or filled like another run."""
     query = query_of(request)
     values, on = await _filled(request, query)
-    return await _form(request, values, on, ())
+    return await _form(request, values, on, (), origin=query.get("from", ""))
 
 
 @post("/runs/new", opt={"permission": "author"}, name="request a run")
@@ -65,10 +74,14 @@ async def request_run(request: HttpRequest) -> ASGIApp:
     """Request the run, and lead to its page; with the form again when something is wrong."""
     fields = await read_form(request)
     values, on = typed(fields)
+    origin = first(fields, "origin")
     wanted, problems = read_request(values, on)
     if wanted is None:
-        return await _form(request, values, on, problems)
+        return await _form(request, values, on, problems, origin=origin)
     services = services_of(request)
+    if origin:
+        await _other(request, origin)
+        wanted = structs.replace(wanted, rerun_of=origin)
     try:
         done = await services.commands.request_run(
             caller_of(request), wanted, idempotency=idempotency_of(fields, "/runs/new", _answer)
@@ -84,7 +97,7 @@ async def request_run(request: HttpRequest) -> ASGIApp:
                     field=None, label="", message=f"The run in the way is {rejection.run[-6:]}."
                 ),
             )
-        return await _form(request, values, on, found)
+        return await _form(request, values, on, found, origin=origin)
     result = done.result
     path = result.body.decode() if isinstance(result, StoredAnswer) else f"/runs/{result.id}"
     if from_htmx(request):
@@ -132,15 +145,21 @@ async def _filled(
         return DEFAULTS | example, DEFAULT_ON
     if "from" not in query:
         return dict(DEFAULTS), DEFAULT_ON
-    database = services_of(request).database
-    found = await find_run(database, caller_of(request).tenant, as_run_id(query["from"]))
-    if found is None:
-        raise NotFoundError(query["from"])
-    wanted = found.run.request
-    values, on = values_of(wanted)
+    run = await _other(request, query["from"])
+    values, on = values_of(run.request)
+    pool = services_of(request).database.pool
     for name in ("script", "stdin"):
-        values[name] = await text_of(database.pool, found.run.id, getattr(wanted.spec, name)) or ""
+        values[name] = await text_of(pool, run.id, getattr(run.request.spec, name)) or ""
     return values, on
+
+
+async def _other(request: HttpRequest, run_id: str) -> Run:
+    """Give the run that is to be repeated."""
+    database = services_of(request).database
+    found = await find_run(database, caller_of(request).tenant, as_run_id(run_id))
+    if found is None:
+        raise NotFoundError(run_id)
+    return found.run
 
 
 async def _form(
@@ -148,6 +167,8 @@ async def _form(
     values: Mapping[str, str],
     on: tuple[str, ...],
     problems: tuple[Problem, ...],
+    *,
+    origin: str,
 ) -> Reply:
     services = services_of(request)
     queues = await list_queues(services.database.pool, caller_of(request).tenant)
@@ -156,6 +177,7 @@ async def _form(
         on=on,
         csrf=csrf_of(request),
         queues=tuple(queue.name for queue in queues),
+        origin=origin,
         problems=problems,
     )
     context = {

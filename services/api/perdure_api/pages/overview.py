@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from perdure_api.pages.contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
-from perdure_api.pages.timeline import spark_bars, spark_line
+from perdure_api.pages.timeline import bar_pieces, spark_bars, spark_line
 from perdure_api.pages.visit import frame_of, wants_fragment
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import counted, failure_words, number, short_id
@@ -22,10 +22,11 @@ from perdure_api.projections.run_list import Filter
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_api.store.database import Database
-from perdure_contract.objects import RunView
+from perdure_contract.objects import RunView, State
 
 HOURS: Final = 24
 SHOWN: Final = 6
+WAITING: Final[tuple[State, ...]] = ("queued", "scheduled", "retrying", "paused")
 STALE: Final[frozenset[str]] = frozenset({"timeout", "stuck", "lost"})
 
 
@@ -137,6 +138,8 @@ def _tiles(seen: views.Overview, hours: Sequence[Hour], now: datetime) -> tuple[
             if at_work
             else "no executor is connected",
             href="/runs?state=running",
+            pieces=bar_pieces([("running", seen.slots_used)], seen.slots),
+            chart=f"{seen.slots_used} of {seen.slots} slots are in use",
         ),
         Tile(
             key="waiting",
@@ -145,6 +148,8 @@ def _tiles(seen: views.Overview, hours: Sequence[Hour], now: datetime) -> tuple[
             of="",
             sub=f"and {_capped(later)} for later" if later else "nothing for later",
             href="/runs?state=queued",
+            pieces=bar_pieces([(state, seen.counts[state]) for state in WAITING], 0),
+            chart=", ".join(f"{seen.counts[state]} {state}" for state in WAITING),
         ),
         _success(good, bad),
         Tile(

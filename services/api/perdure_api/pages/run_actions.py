@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.commands import Idempotency, StoredAnswer
+from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.run import Run
 from perdure_api.domain.run_commands import (
     Cancel,
@@ -119,6 +120,8 @@ async def ask(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
     run = await _own_run(request, run_id)
     if action not in ACTS:
         raise NotFoundError(action)
+    if (why := run.actions.get(ACTS[action].legal)) is not None:
+        raise Rejected(Rejection(code="wrong-state", message=why, state=run.state))
     page = _question(run, action, csrf_of(request))
     fragment = wants_fragment(request)
     frame = frame_of(request, page.title, "runs")

@@ -150,6 +150,8 @@ class RunForm:
     """A new run has none."""
     seen: str = ""
     """Nor a state."""
+    origin: str = ""
+    """Id of the run that this one repeats."""
     queues: tuple[str, ...] = ()
     """Queues to choose from."""
     problems: tuple[Problem, ...] = ()

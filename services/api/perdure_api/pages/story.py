@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure_api.pages.contexts import Story
-from perdure_api.pages.words import ICON_OF_STATE, counted, failure_words, number
+from perdure_api.pages.words import ICON_OF_STATE, counted, duration, failure_words, moment, number
 from perdure_contract.objects import AttemptView, ExecutorView, QueueView, RunView
 
 PLAIN: Final = {
@@ -52,17 +52,24 @@ def _told(  # noqa: PLR0911 -- one return a state
         case "retrying":
             return "It will be tried again", run.next_attempt_at, _before(attempts)
         case "completed":
-            tries = f" in attempt {run.attempt}" if run.attempt > 1 else ""
-            return f"It completed{tries},", run.ended_at, None
+            tries = f" with attempt {run.attempt}" if run.attempt > 1 else ""
+            return f"It completed{tries}{_took(run)},", run.ended_at, None
         case "failed":
             words = failure_words(run.failure) if run.failure is not None else "It failed"
             tries = f" after {counted(run.attempt, 'attempt')}" if run.attempt > 1 else ""
-            message = run.failure.message if run.failure is not None else None
+            said = run.failure is not None and run.failure.reason not in ("exit", "timeout")
+            message = run.failure.message if run.failure is not None and said else None
             return f"{words}{tries},", run.ended_at, message
         case "cancelled":
             return "It was cancelled", run.ended_at, None
         case _:
             return PLAIN.get(run.state, f"It is {run.state}."), None, None
+
+
+def _took(run: RunView) -> str:
+    if run.started_at is None or run.ended_at is None:
+        return ""
+    return f" in {duration((moment(run.ended_at) - moment(run.started_at)).total_seconds())}"
 
 
 def why_queued(run: RunView, queue: QueueView | None, executors: Sequence[ExecutorView]) -> str:

@@ -1,18 +1,18 @@
-"""Attempts as bars on one scale, and slots as boxes: geometry only, the templates draw it."""
+"""Attempts as bars on one scale, and numbers as charts: geometry only, the templates draw it."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from perdure_api.pages.contexts import Segment, SlotBox, SparkBar, Timeline, TimelineRow
+from perdure_api.pages.contexts import BarPiece, Segment, SparkBar, Timeline, TimelineRow
 from perdure_api.pages.words import duration, moment
 from perdure_contract.objects import AttemptView, RunView
 
 WIDTH: Final = 1000.0
-LEAST: Final = 4.0
+LEAST: Final = 8.0
 """Width at which a very short piece can still be seen."""
 MOST_SLOTS: Final = 64
-"""Above so many slots the free ones are drawn as one box."""
+"""More slots than that are drawn as one bar."""
 SHOWN_ATTEMPTS: Final = 12
 
 
@@ -52,16 +52,9 @@ def timeline(run: RunView, attempts: Sequence[AttemptView], now: datetime) -> Ti
     return Timeline(rows=tuple(rows[-SHOWN_ATTEMPTS:]))
 
 
-def slot_boxes(running: int, slots: int) -> tuple[int, tuple[SlotBox, ...]]:
-    """Lay out an executor's slots; give the width of the drawing and the boxes."""
-    if slots > MOST_SLOTS:
-        used = SlotBox(x=0, width=min(running, slots), used=True)
-        free = SlotBox(x=min(running, slots), width=max(0, slots - running), used=False)
-        return slots, (used, free)
-    boxes = tuple(
-        SlotBox(x=n * 12 + 0.5, width=10, used=n < running) for n in range(max(slots, running))
-    )
-    return len(boxes) * 12, boxes
+def slots_of(running: int, slots: int) -> tuple[bool, ...]:
+    """Tell for each slot whether it is in use; nothing when they are too many to draw."""
+    return () if slots > MOST_SLOTS else tuple(n < running for n in range(max(slots, running)))
 
 
 def spark_bars(good: Sequence[int], bad: Sequence[int]) -> tuple[SparkBar, ...]:
@@ -73,6 +66,21 @@ def spark_bars(good: Sequence[int], bad: Sequence[int]) -> tuple[SparkBar, ...]:
         SparkBar(x=n * 10 + 1, good=_height(g, most), bad=_height(b, most))
         for n, (g, b) in enumerate(zip(good, bad, strict=True))
     )
+
+
+def bar_pieces(counts: Sequence[tuple[str, int]], whole: int) -> tuple[BarPiece, ...]:
+    """Lay out counts of states as pieces of a bar of 240; what is left of the whole is free."""
+    used = sum(count for _, count in counts)
+    whole = max(whole, used)
+    if whole == 0:
+        return (BarPiece(state="free", x=0, width=240),)
+    pieces, x = [], 0.0
+    for state, count in (*counts, ("free", whole - used)):
+        width = count / whole * 240
+        if width:
+            pieces.append(BarPiece(state=state, x=round(x, 1), width=round(width, 1)))
+        x += width
+    return tuple(pieces)
 
 
 def _height(count: int, most: int) -> float:
