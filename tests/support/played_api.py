@@ -250,7 +250,10 @@ class ExecutorProcess:
         return (self.folder / "agent.log").read_text()
 
     def end(self) -> None:
-        """Leave nothing behind, whatever happened."""
+        """Leave nothing behind, whatever happened; what it said is shown when the test failed."""
+        print(self.said())
+        with suppress(FileNotFoundError):
+            print((self.spool / "warden.log").read_text())
         if self.agent is not None and self.agent.poll() is None:
             self.agent.kill()
             self.agent.wait(10)

@@ -132,7 +132,9 @@ class Custody(asyncio.Protocol):
 
 def start_warden(settings: Settings) -> subprocess.Popen[bytes]:
     """Start a warden in a session of its own, with nothing of our environment but what children get."""
-    with (settings.spool / "warden.log").open("ab") as output:
+    log_file = settings.spool / "warden.log"
+    log_file.touch(0o600)
+    with log_file.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_PROGRAM), str(settings.spool)],
             stdin=subprocess.DEVNULL,

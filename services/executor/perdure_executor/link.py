@@ -135,6 +135,7 @@ class Link:
     async def _open(self, worker: Worker) -> None:
         session = clock.new_id()
         previous = self._session
+        worker.session = session  # grants may come before the answer does
         backoff = 0.1
         while True:
             asked_at = boottime()
@@ -163,8 +164,8 @@ class Link:
         self._spool.set_note("session", session)
         self._session = session
         self._extend(asked_at, opened.lease_seconds)
-        worker.session = session
         worker.reported.set()
+        worker.fill()
         log.info("session opened", session=session, lease_seconds=opened.lease_seconds)
         for attempt in opened.revoked:
             worker.revoke(attempt)

@@ -62,8 +62,8 @@ class Spool:
             sqlite3.Error: when the disk is full or the file is damaged.
         """
         path = directory / "spool.sqlite"
+        path.touch(0o600)  # SQLite gives its other files the same mode
         self._db = sqlite3.connect(path, isolation_level=None)
-        path.chmod(0o600)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)

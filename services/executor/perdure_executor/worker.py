@@ -109,7 +109,7 @@ class Worker:
                 while (chunk := carried.log.take()) is not None:
                     self._report_chunk(carried, chunk)
                 self._forget(carried)
-        self._fill()
+        self.fill()
 
     def _compare(self, hello: Hello) -> list[Carried]:
         """Match what the warden holds with what we carry; give what nobody holds any more."""
@@ -170,7 +170,7 @@ class Worker:
             self._close(carried, Ended(outcome="released", usage=Usage()))
             return
         self._prepare(carried)
-        self._fill()
+        self.fill()
         if key in self._carried:
             self._spool.keep(key, grant, started=carried.started)
             carried.kept = True
@@ -266,9 +266,9 @@ class Worker:
                     self._reject(carried, str(error))
         if carried.key in self._carried:
             self._queue.append(carried)
-            self._fill()
+            self.fill()
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         """Start what waits, as far as there are slots."""
         if not self._queue or self._custody is None or boottime() >= self._lease.until:
             return
@@ -313,7 +313,7 @@ class Worker:
                     self._note_news(key)
                 elif kind == OVER:
                     self._over(key, body)
-            self._fill()
+            self.fill()
 
     def _over(self, key: str, body: bytes) -> None:
         self._living.discard(key)
