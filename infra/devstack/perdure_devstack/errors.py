@@ -5,7 +5,7 @@ CannotStart          one line for the person at the terminal; the process ends w
 """
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as the sentence it is
+class CannotStart(Exception):
     """Perdure cannot start; the text says what happened and what to do next."""
 
 

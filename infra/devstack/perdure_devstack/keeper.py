@@ -10,7 +10,7 @@ from perdure_devstack.processes import Child, how_it_ended
 WAITS: Final = (0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before each start in a row; the last one repeats."""
 
-STEADY_SECONDS: Final = 20.0
+STEADY_SECONDS: Final = 5.0
 """A part that lived this long begins again at the shortest wait."""
 
 
