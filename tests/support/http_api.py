@@ -42,10 +42,15 @@ class Api:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
-    def client(self, role: str | None = "admin", **said: object) -> httpx.Client:
-        """Give a client with the token of a role, or without one."""
-        headers = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **said)
+    def client(
+        self, role: str | None = "admin", *, token: str = "", cookies: dict[str, str] | None = None
+    ) -> httpx.Client:
+        """Give a client with the token of a role, with another token, or without one."""
+        bearer = token if role is None else self.tokens[role]
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        return httpx.Client(
+            base_url=self.url, headers=headers, cookies=cookies, timeout=30, trust_env=False
+        )
 
     def raw(self, data: bytes) -> bytes:
         """Send bytes and give all that comes back until the api closes the connection."""

@@ -141,7 +141,8 @@ def read_rerun(original: RunRequest, changes: object, run_id: str, *, clean: boo
     """Make the request of a rerun: the old one now, with the fields that are given anew."""
     if not isinstance(changes, dict):
         return read_run(changes, clean=clean)
-    kept = {name: value for name, value in to_builtins(original).items() if name not in NOT_RERUN}
+    old = to_builtins(original)
+    kept = {name: old[name] for name in RunRequest.__struct_fields__ if name not in NOT_RERUN}
     return replace(read_run({**kept, **changes}, clean=clean), rerun_of=run_id)
 
 

@@ -60,7 +60,7 @@ class Streamed:
         if scope["state"].get("head_only"):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        tasks = [
+        _, leaving, _ = tasks = [
             asyncio.ensure_future(part)
             for part in (self._send(send), _left(receive), shown_out(scope))
         ]
@@ -70,6 +70,8 @@ class Streamed:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if not leaving.done() or leaving.cancelled():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send) -> None:
         source = self._source
@@ -82,7 +84,6 @@ class Streamed:
         finally:
             if hasattr(source, "aclose"):
                 await aclosing(source).__aexit__(None, None, None)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def shown_out(scope: Scope) -> None:
