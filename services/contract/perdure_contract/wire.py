@@ -28,8 +28,9 @@ class Attempt(Struct, frozen=True, kw_only=True, array_like=True):
 class OpenSession(Struct, frozen=True, kw_only=True):
     """An executor is there. Sent after what the last session left in the spool was confirmed.
 
-    `holding` are the attempts whose processes still live (taken over from a session before);
-    whatever else was running on this executor is lost at once.
+    `holding` are the attempts whose processes still live (taken over from a session before), `lost`
+    those whose processes are gone. What is in neither is lost too, unless the executor remembers all
+    that ever arrived: then it never arrived, and is granted again.
     """
 
     executor: str
@@ -40,6 +41,8 @@ class OpenSession(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...] = ()
     program: str = ""
     holding: tuple[Attempt, ...] = ()
+    lost: tuple[Attempt, ...] = ()
+    remembers: bool = False
     previous: str | None = None
     """The session this data directory had before, so that a second executor of the name is told apart."""
 

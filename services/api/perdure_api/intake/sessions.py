@@ -51,12 +51,13 @@ class Sessions:
     async def open(self, asked: wire.OpenSession) -> wire.SessionOpened | wire.SessionRefused:
         """Open a session: it takes the place of the one before of the same data directory.
 
-        Attempts in `holding` go on; others that were running on this executor are lost at once.
+        Attempts in `holding` go on, those that never arrived are granted again, the others are lost.
         """
         held = {attempt.run: attempt for attempt in asked.holding}
         rows = await self._database.pool.fetch(OPEN_RUNS, asked.executor)
         run_ids = sorted({row[0] for row in rows} | set(held))
         live: list[_LiveSession] = []
+        never_arrived: list[Run] = []
 
         async def look_up(connection: asyncpg.Connection, _batch: Batch) -> None:
             live.clear()
@@ -74,7 +75,8 @@ class Sessions:
             if refused is not None:
                 return lambda: refused
             _supersede(batch, asked)
-            revoked, cancelling = _take_over(batch, asked, held, run_ids)
+            never_arrived.clear()
+            revoked, cancelling = _take_over(batch, asked, held, run_ids, never_arrived)
             opened = wire.SessionOpened(
                 now=batch.now.timestamp(),
                 lease_seconds=self._lease_seconds,
@@ -89,7 +91,9 @@ class Sessions:
             runs=tuple(run_ids),
             streams=(executor_stream(asked.executor),),
         )
-        return (await self._writer.submit(work)).result
+        answer = (await self._writer.submit(work)).result
+        await self._grants.send(asked.session, never_arrived)
+        return answer
 
     def _refusal(
         self, asked: wire.OpenSession, live: list[_LiveSession], now: datetime
@@ -205,10 +209,18 @@ def _supersede(batch: Batch, asked: wire.OpenSession) -> None:
 
 
 def _take_over(
-    batch: Batch, asked: wire.OpenSession, held: dict[str, Attempt], run_ids: Iterable[str]
+    batch: Batch,
+    asked: wire.OpenSession,
+    held: dict[str, Attempt],
+    run_ids: Iterable[str],
+    never_arrived: list[Run],
 ) -> tuple[list[Attempt], list[wire.Cancel]]:
-    """Let held attempts go on and lose the others; give what must be ended."""
+    """Let held attempts go on and lose the others; give what must be ended.
+
+    What never arrived is not lost, nothing of it was begun: it is added to `never_arrived`.
+    """
     revoked = dict(held)
+    lost = {(attempt.run, attempt.number) for attempt in asked.lost}
     going_on: list[Run] = []
     for run_id in run_ids:
         run = batch.run(run_id)
@@ -223,6 +235,10 @@ def _take_over(
         ):
             del revoked[run_id]
             going_on.append(run)
+            continue
+        is_new_to_it = asked.remembers and (run_id, run.attempt.number) not in lost
+        if is_new_to_it and attempt is None and run.phase == "running":
+            never_arrived.append(run)
             continue
         evidence = Evidence(rule="executor-returned-without-it", executor=asked.executor)
         decided = decide(run, Lose(evidence=evidence, attempt=run.attempt.number), batch.now)
