@@ -1,0 +1,82 @@
+"""Every page in both colours and on both a desk and a phone: no barrier, no overflow, nothing broken."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import visitor
+from tests.support.system import System
+
+pytestmark = pytest.mark.acceptance
+
+SCRIPT = "echo out; echo err >&2; printf '\\033[31mred\\033[0m\\n'; exit 3"
+PAGES = (
+    "/",
+    "/runs",
+    "/runs?state=nonsense",
+    "/runs?q=nothing-like-it",
+    "/runs/new",
+    "/runs/{run}",
+    "/runs/{run}?tab=log&times=1&wrap=1",
+    "/runs/{run}?tab=log&q=out",
+    "/runs/{run}?tab=events&at=2",
+    "/runs/{run}?tab=attempts",
+    "/runs/{run}?tab=definition",
+    "/runs/{run}/restart",
+    "/runs/{waiting}",
+    "/runs/{waiting}/cancel",
+    "/queues",
+    "/queues/default/limits",
+    "/executors",
+    "/login",
+    "/nothing-is-here",
+)
+
+
+@pytest.fixture(scope="module")
+def runs(running_system: System) -> Iterator[dict[str, str]]:
+    with running_system.client() as client:
+        asked = [
+            {
+                "spec": {"kind": "command", "script": SCRIPT},
+                "retry": {"max_attempts": 2, "initial_seconds": 0.1},
+            },
+            {"spec": {"kind": "command", "argv": ["/bin/true"]}, "labels": {"gpu": "none-has-it"}},
+        ]
+        run, waiting = (
+            client.post("/api/runs", json=body).raise_for_status().json()["id"] for body in asked
+        )
+    running_system.run_that(run, lambda found: found["state"] == "failed")
+    yield {"run": run, "waiting": waiting}
+    with running_system.client() as client:
+        client.post(f"/api/runs/{waiting}/cancel", json={}).raise_for_status()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_page_has_a_barrier(
+    browser: Browser,
+    running_system: System,
+    cookies: list[dict[str, str]],
+    runs: dict[str, str],
+    colours: str,
+    width: int,
+) -> None:
+    look = {"color_scheme": colours, "viewport": {"width": width, "height": 844}}
+    with visitor(browser, running_system.endpoint.url, cookies, **look) as someone:
+        someone.allowed.append("404")
+        for path in PAGES:
+            someone.goes_to(path.format(**runs))
+            expect(someone.page.locator("h1")).to_have_count(1)
+            someone.is_content()
+            someone.finds_no_barrier()
+
+
+def test_pages_stay_within_their_budget(
+    browser: Browser, running_system: System, cookies: list[dict[str, str]], runs: dict[str, str]
+) -> None:
+    with visitor(browser, running_system.endpoint.url, cookies) as someone:
+        for path in ("/", "/runs", f"/runs/{runs['run']}"):
+            answer = someone.page.request.get(running_system.endpoint.url + path)
+            assert len(answer.body()) <= 60_000, path
