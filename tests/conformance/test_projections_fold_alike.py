@@ -1,10 +1,11 @@
 """What every projection must do, whichever it is: add yours to ALL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from random import Random
 
 import asyncpg
 import pytest
+
 from perdure_api.projections import projection
 from perdure_api.projections.projection import (
     Build,
@@ -16,7 +17,6 @@ from perdure_api.projections.projection import (
 )
 from perdure_api.projections.run_list import RunList
 from perdure_api.store.database import connect
-
 from tests.support.histories import running_writer, tell
 from tests.support.stack import Database
 
@@ -103,7 +103,9 @@ async def test_an_event_that_cannot_be_read_is_named(
     assert caught.value.position == 9
 
 
-async def _folded(connection, view, number, size):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+async def _folded(
+    connection: asyncpg.Connection, view: Projection, number: int, size: Callable[[], int]
+) -> list[str]:
     """Fold the whole log into a table of its own, in batches of the sizes given."""
     live = await projection.live(connection, view.name)
     build: Build = live._replace(build=number, position=0, status="building")

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import msgspec
-import perdure_contract
 import pytest
+
+import perdure_contract
 from perdure_api.messaging.asyncapi import data_schema, document
 from perdure_api.store.codec import LIFTINGS, UnknownEventError, decode
 from perdure_contract import facts, subjects
 from perdure_contract.envelope import GENESIS, chain_link, payload_sha256
-
 from tests.support.following import Seen, as_stored
 
 FOLDER = Path(perdure_contract.__file__).parent / "samples"

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+
 from perdure_api.store import audit
 from perdure_api.store.database import connect
-
 from tests.support.histories import running_writer, tell
 from tests.support.stack import Database
 
@@ -52,7 +52,10 @@ async def test_an_empty_log_is_whole(database: Database) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("data = overlay(data::text placing 'X' from 3 for 1)::json", "data is not what was hashed"),
+        (
+            "data = overlay(data::text placing 'X' from 3 for 1)::json",
+            "data is not what was hashed",
+        ),
         ("data = (data::text || ' ')::json", "data is not what was hashed"),
         ("actor = 'somebody-else'", "envelope"),
         ("actor = NULL", "envelope"),
@@ -67,8 +70,10 @@ async def test_an_empty_log_is_whole(database: Database) -> None:
         ("sha256 = sha256(data::text::bytea || 'x')", "data is not what was hashed"),
         ("chain = set_byte(chain, 31, (get_byte(chain, 31) + 1) % 256)", "envelope"),
         (
-            "data = overlay(data::text placing 'X' from 3 for 1)::json, "
-            "sha256 = sha256(overlay(data::text placing 'X' from 3 for 1)::bytea)",
+            (
+                "data = overlay(data::text placing 'X' from 3 for 1)::json, "
+                "sha256 = sha256(overlay(data::text placing 'X' from 3 for 1)::bytea)"
+            ),
             "envelope",
         ),
     ],

@@ -1,12 +1,12 @@
 """The log over HTTP: pages, filters, and a stream that can be cut and taken up again."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from perdure_contract.facts import BY_TYPE
 
+from perdure_contract.facts import BY_TYPE
 from tests.support.system import System
 
 pytestmark = pytest.mark.acceptance
@@ -115,7 +115,9 @@ def test_the_stream_gives_the_past_then_what_comes(client: httpx.Client) -> None
 
 def test_a_cut_stream_is_taken_up_where_it_was(client: httpx.Client) -> None:
     first = request(client, run_at="2999-01-01T00:00:00Z")
-    position = client.get("/api/events", params={"stream": f"run-{first}"}).json()["items"][0]["position"]
+    position = client.get("/api/events", params={"stream": f"run-{first}"}).json()["items"][0][
+        "position"
+    ]
     second = request(client, run_at="2999-01-01T00:00:00Z")
     headers = {"Last-Event-ID": str(position)}
     with client.stream("GET", "/api/events/stream?after=0", headers=headers) as answer:
@@ -148,7 +150,7 @@ def _frames(answer: httpx.Response) -> Iterator[Json]:
             yield event
 
 
-def _until(frames, fits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _until(frames: Iterator[Json], fits: Callable[[Json], bool]) -> list[Json]:
     seen = []
     for event in frames:
         seen.append(event)

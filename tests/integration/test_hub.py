@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from perdure_api.messaging import hub as hub_module
 from perdure_api.messaging.hub import RESET, Hub, Listener, Moved, News, Printed, Progressed
 from perdure_api.store.database import Database as OpenDatabase
@@ -11,7 +12,6 @@ from perdure_api.store.writer import Writer
 from perdure_contract import facts, subjects
 from perdure_contract.envelope import Event
 from perdure_runtime.nats_connection import NatsConnection
-
 from tests.support.following import beside
 from tests.support.histories import append, request, running_writer, tell
 from tests.support.stack import Database, NatsUrls
@@ -131,16 +131,16 @@ async def _live(listener: Listener) -> News | None:
 
 
 async def _has_looked(hub: Hub) -> bool:
-    return hub._position is not None
+    return hub._position is not None  # noqa: SLF001 - nothing outside tells
 
 
 async def _reached(hub: Hub, position: int) -> bool:
-    return hub._position == position
+    return hub._position == position  # noqa: SLF001 - nothing outside tells
 
 
 async def _hears(hub: Hub, run: str) -> bool:
-    return run in hub._subscriptions
+    return run in hub._subscriptions  # noqa: SLF001 - nothing outside tells
 
 
 async def _hears_nothing(hub: Hub) -> bool:
-    return not hub._subscriptions
+    return not hub._subscriptions  # noqa: SLF001 - nothing outside tells

@@ -4,14 +4,14 @@ import asyncio
 
 import asyncpg
 import pytest
-from perdure_api.errors import CannotStart
-from perdure_api.store import migrate as migrate_module
-from perdure_api.store.migrate import Migration, migrate, migrations, pending
-from perdure_api.store.tables import metadata
 from sqlalchemy import Connection, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from perdure_api.errors import CannotStart
+from perdure_api.store import migrate as migrate_module
+from perdure_api.store.migrate import Migration, migrate, migrations, pending
+from perdure_api.store.tables import metadata
 from tests.support.stack import Database, Servers
 
 pytestmark = pytest.mark.integration
@@ -53,7 +53,10 @@ async def test_an_edited_migration_is_noticed(
 async def test_a_failing_migration_leaves_nothing_behind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = [*migrations(), Migration("9999_pre_broken", "CREATE TABLE perdure.half (); SELECT 1/0")]
+    broken = [
+        *migrations(),
+        Migration("9999_pre_broken", "CREATE TABLE perdure.half (); SELECT 1/0"),
+    ]
     monkeypatch.setattr(migrate_module, "migrations", lambda: broken)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(database.owner_url)

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
+
 from perdure_api.domain.run import Run, state_at
 from perdure_api.errors import Refused
 from perdure_api.followers.projector import Projector
@@ -17,7 +19,6 @@ from perdure_api.store.database import connect
 from perdure_api.store.writer import Writer
 from perdure_contract import facts
 from perdure_runtime.clock import now
-
 from tests.support.following import beside
 from tests.support.histories import TROUBLE, append, request, running_writer, tell
 from tests.support.stack import Database
@@ -42,13 +43,17 @@ class House:
         """Wait until the list has folded all that was written."""
         assert await run_list.wait_for(self.opened, self.writer.position, seconds=30)
 
-    async def found(self, **wanted: object) -> list[Run]:
+    async def found(self, **wanted: Any) -> list[Run]:  # noqa: ANN401 - fields of a Filter
         """Give all runs that pass a filter, page after page."""
         found: list[Run] = []
         after = None
         while True:
             page = await run_list.find(
-                self.opened, TENANT, Filter(**wanted), after=after, limit=7  # type: ignore[arg-type]
+                self.opened,
+                TENANT,
+                Filter(**wanted),
+                after=after,
+                limit=7,
             )
             found += page.runs
             after = page.next
@@ -309,7 +314,8 @@ async def test_a_cursor_of_another_order_is_refused(house: House) -> None:
 async def _indexes(connection: asyncpg.Connection) -> list[str]:
     table = (await projection.live(connection, "run_list")).table
     rows = await connection.fetch(
-        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1::text::regclass", table
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1::text::regclass",
+        table,
     )
     return sorted(row[0].split(" USING ", 1)[1] for row in rows)
 

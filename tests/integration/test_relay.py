@@ -6,11 +6,11 @@ from pathlib import Path
 import asyncpg
 import nats
 import pytest
+
 from perdure_api.followers import relay as relay_module
 from perdure_api.messaging import topology
 from perdure_api.store import database as databases
 from perdure_contract.subjects import EVENT_STREAM
-
 from tests.support.following import (
     assert_copy_of_the_log,
     running_relay,
@@ -39,7 +39,10 @@ async def test_position_n_is_at_sequence_n_with_the_chain_in_its_header(
 async def test_what_is_committed_while_it_runs_follows_at_once(
     database: Database, nats: NatsUrls
 ) -> None:
-    async with running_writer(database.url) as writer, running_relay(database.url, nats.api) as relay:
+    async with (
+        running_writer(database.url) as writer,
+        running_relay(database.url, nats.api) as relay,
+    ):
         writer.on_commit(lambda _commit: relay.wake())
         for _ in range(5):
             await request(writer)
@@ -126,7 +129,8 @@ async def test_two_relays_at_once_put_nothing_in_the_wrong_place(
         running_relay(database.url, nats.api) as one,
         running_relay(database.url, nats.api) as two,
     ):
-        writer.on_commit(lambda _commit: (one.wake(), two.wake()))
+        writer.on_commit(lambda _commit: one.wake())
+        writer.on_commit(lambda _commit: two.wake())
         for seed in range(20):
             await tell(writer, 30, seed=seed)
         messages = await stream_ends_at(nats.reader, writer.position)
@@ -144,7 +148,9 @@ async def test_only_one_of_two_relays_works(database: Database, nats: NatsUrls) 
                 assert two.position == 0
 
 
-async def test_the_stream_of_another_store_is_left_alone(database: Database, nats: NatsUrls) -> None:
+async def test_the_stream_of_another_store_is_left_alone(
+    database: Database, nats: NatsUrls
+) -> None:
     async with running_writer(database.url) as writer:
         await tell(writer, 5)
         async with running_relay(database.url, nats.api):

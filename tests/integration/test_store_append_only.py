@@ -4,11 +4,11 @@ import asyncio
 
 import asyncpg
 import pytest
+
 from perdure_api.followers.partitions import AHEAD, SIZE, Partitions
 from perdure_api.store.database import Database as OpenDatabase
 from perdure_api.store.database import connect
 from perdure_api.store.event_log import read_all
-
 from tests.support.histories import request, running_writer, tell
 from tests.support.stack import Database
 
@@ -29,8 +29,10 @@ TRICKS = [
     "ALTER TABLE perdure.events DISABLE TRIGGER ALL",
     "ALTER TABLE perdure.events DETACH PARTITION perdure.events_00000",
     "DROP TRIGGER no_rewrite ON perdure.events",
-    "CREATE OR REPLACE FUNCTION perdure.refuse_rewrite() RETURNS trigger LANGUAGE plpgsql AS "
-    "'BEGIN RETURN NEW; END'",
+    (
+        "CREATE OR REPLACE FUNCTION perdure.refuse_rewrite() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RETURN NEW; END'"
+    ),
     "UPDATE perdure.head SET store_id = gen_random_uuid()",
     "DELETE FROM perdure.head",
     "UPDATE perdure.blobs SET data = ''",

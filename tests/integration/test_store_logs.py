@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from perdure_api.store import logs
 from perdure_api.store.database import Database as OpenDatabase
 from perdure_api.store.logs import pack, read_lines, read_tail, read_text
 from perdure_contract.objects import Omitted
 from perdure_contract.wire import LogLine
-
 from tests.support.stack import Database
 
 pytestmark = pytest.mark.integration
@@ -80,7 +80,13 @@ async def test_one_stream_alone(opened: OpenDatabase) -> None:
 
 @pytest.mark.parametrize(
     ("q", "lines"),
-    [("LINE 4321 ", [4321]), ("größe 4000.", [4000]), ("GRÖSSE 4000.", []), ("%", []), ("nothing", [])],
+    [
+        ("LINE 4321 ", [4321]),
+        ("größe 4000.", [4000]),
+        ("GRÖSSE 4000.", []),
+        ("%", []),
+        ("nothing", []),
+    ],
 )
 async def test_a_search_is_letter_for_letter_but_for_case(
     opened: OpenDatabase, q: str, lines: list[int]
@@ -124,7 +130,9 @@ async def test_what_is_not_there_is_empty(opened: OpenDatabase) -> None:
 async def _write(database: Database) -> None:
     opened = await OpenDatabase.connect(database.url)
     kept = [
-        LogLine(line, "stderr" if line % 10 == 0 else "stdout", 1.7e9, f"line {line} of größe {line}.")
+        LogLine(
+            line, "stderr" if line % 10 == 0 else "stdout", 1.7e9, f"line {line} of größe {line}."
+        )
         for line in range(1, LINES + 1)
         if not CUT_AFTER < line <= CUT_AFTER + 100
     ]

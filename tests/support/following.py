@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import nats
+from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
 from perdure_api.followers.relay import Relay
 from perdure_contract.envelope import GENESIS, Event, chain_link, payload_sha256
 from perdure_contract.subjects import EVENT_STREAM
 from perdure_runtime.nats_connection import NatsConnection
-
 from tests.support.waiting import becomes
 
 
@@ -94,19 +95,20 @@ async def read_stream(nats_url: str) -> list[Message]:
         )
         found: list[Message] = []
         while len(found) < info.state.messages:
-            for message in await subscription.fetch(500, timeout=5):
-                found.append(
-                    Message(
-                        message.metadata.sequence.stream,
-                        message.subject,
-                        message.headers or {},
-                        msgspec.json.decode(message.data, type=Seen),
-                    )
-                )
+            found += [_seen(message) for message in await subscription.fetch(500, timeout=5)]
         await subscription.unsubscribe()
         return found
     finally:
         await client.close()
+
+
+def _seen(message: Msg) -> Message:
+    return Message(
+        message.metadata.sequence.stream,
+        message.subject,
+        message.headers or {},
+        msgspec.json.decode(message.data, type=Seen),
+    )
 
 
 def assert_copy_of_the_log(messages: list[Message], *, first: int = 1) -> None:

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import asyncpg
-from perdure_runtime import clock, logs
 
 from perdure_api.store.database import connect
+from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
 

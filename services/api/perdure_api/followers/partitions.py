@@ -3,6 +3,7 @@
 from typing import Final
 
 import asyncpg
+
 from perdure_runtime import logs
 
 log = logs.get(__name__)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import asyncpg
-from perdure_runtime import clock, logs
 
 from perdure_api.followers.leadership import leadership
 from perdure_api.projections import maintenance
@@ -16,6 +15,7 @@ from perdure_api.projections.projection import (
     advance,
     live,
 )
+from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
 

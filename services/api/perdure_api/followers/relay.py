@@ -17,6 +17,11 @@ from typing import Final
 import asyncpg
 import nats.errors
 from nats.aio.client import Client
+
+from perdure_api.followers.leadership import leadership
+from perdure_api.messaging import topology
+from perdure_api.messaging.publisher import Message, Pipe, PublishRefused
+from perdure_api.store import event_log
 from perdure_contract.envelope import Event, cloud_event, encode
 from perdure_contract.subjects import (
     HEADER_CHAIN,
@@ -27,11 +32,6 @@ from perdure_contract.subjects import (
 )
 from perdure_runtime import clock, logs
 from perdure_runtime.nats_connection import NatsConnection
-
-from perdure_api.followers.leadership import leadership
-from perdure_api.messaging import topology
-from perdure_api.messaging.publisher import Message, Pipe, PublishRefused
-from perdure_api.store import event_log
 
 log = logs.get(__name__)
 
@@ -50,7 +50,7 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
-class LogBroken(Exception):  # noqa: N818 - reads as the sentence it is
+class LogBroken(Exception):
     """The log in PostgreSQL has a gap, so nothing after it is published: run `perdure audit verify`."""
 
 
@@ -91,14 +91,14 @@ class Relay:
                 await self._carry(connection, self._nats.client)
             except (PublishRefused, TimeoutError, nats.errors.Error) as error:
                 pause = FIRST_PAUSE_SECONDS if self.problem is None else pause
-                self.problem = f"NATS does not take events: {error or type(error).__name__}"
+                self.problem = f"NATS does not take events: {str(error) or type(error).__name__}"
                 log.warning("relay looks again", why=self.problem, again_in_seconds=pause)
                 if isinstance(error, PublishRefused):
                     self._note_refusal()
             except (topology.StreamOfAnotherStore, LogBroken) as error:
                 pause = LONGEST_PAUSE_SECONDS
                 if self.problem != str(error):
-                    log.error("relay stands still", why=str(error))
+                    log.error("relay stands still", why=str(error))  # noqa: TRY400 - told in full
                 self.problem = str(error)
             await clock.pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

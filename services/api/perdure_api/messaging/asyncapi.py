@@ -4,6 +4,8 @@ import inspect
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
+
 from perdure_contract import subjects
 from perdure_contract.envelope import CloudEvent
 from perdure_contract.facts import FACTS, Fact, type_name
@@ -30,7 +32,7 @@ Milestones of it are events."""
 
 def document(*, version: str) -> Json:
     """Give the AsyncAPI 3.0 document of this version of Perdure."""
-    kinds = (CloudEvent, LiveProgress, *FACTS)
+    kinds: tuple[type[Struct], ...] = (CloudEvent, LiveProgress, *FACTS)
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)
     named = dict(zip((kind.__name__ for kind in kinds), schemas, strict=True))
     messages = {type_name(fact): _message(fact, named[fact.__name__]) for fact in FACTS}
@@ -140,6 +142,9 @@ def _headers() -> Json:
         "properties": {
             subjects.HEADER_ID: {"type": "string", "description": "The event's id."},
             subjects.HEADER_CHAIN: {**hexadecimal, "description": "Chain value up to this event."},
-            subjects.HEADER_SHA256: {**hexadecimal, "description": "SHA-256 of the bytes of `data`."},
+            subjects.HEADER_SHA256: {
+                **hexadecimal,
+                "description": "SHA-256 of the bytes of `data`.",
+            },
         },
     }

@@ -16,13 +16,13 @@ import asyncpg
 from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from perdure_api.store import event_log
+from perdure_api.store.database import Database
 from perdure_contract import subjects
 from perdure_contract.envelope import Event
 from perdure_runtime import logs
 from perdure_runtime.nats_connection import NatsConnection
-
-from perdure_api.store import event_log
-from perdure_api.store.database import Database
 
 log = logs.get(__name__)
 
@@ -232,5 +232,3 @@ def _listening(listeners: set[Listener], listener: Listener) -> Iterator[Listene
         yield listener
     finally:
         listeners.discard(listener)
-
-

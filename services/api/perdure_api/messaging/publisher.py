@@ -22,7 +22,7 @@ class Message(NamedTuple):
     headers: dict[str, str]
 
 
-class PublishRefused(Exception):  # noqa: N818 - reads as the sentence it is
+class PublishRefused(Exception):
     """The stream did not take a message at its place; nothing after that message was taken either."""
 
 

@@ -17,6 +17,7 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
 )
+
 from perdure_contract.subjects import ALL_EVENTS, EVENT_STREAM, HEADER_CHAIN
 from perdure_runtime import logs
 
@@ -37,7 +38,7 @@ _NO_ROOM: Final = frozenset({10023, 10028, 10047})
 """JetStream's codes for: out of resources, memory or storage exceeded, storage not available."""
 
 
-class StreamOfAnotherStore(Exception):  # noqa: N818 - reads as the sentence it is
+class StreamOfAnotherStore(Exception):
     """PERDURE_EVENTS on this NATS belongs to another Perdure store: give each its own NATS."""
 
 
@@ -68,7 +69,9 @@ async def look(client: Client, store_id: str) -> EventStream | None:
     return _event_stream(info)
 
 
-async def make(client: Client, store_id: str, *, first: int, forked_at: int | None = None) -> EventStream:
+async def make(
+    client: Client, store_id: str, *, first: int, forked_at: int | None = None
+) -> EventStream:
     """Make the event stream so that its first message gets the sequence `first`.
 
     Args:

@@ -3,12 +3,12 @@
 from typing import Final
 
 import asyncpg
-from perdure_contract.identifiers import executor_stream
-from perdure_contract.objects import ExecutorView
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.domain.executor import Executor
 from perdure_api.store.state import decode_stream_state
+from perdure_contract.identifiers import executor_stream
+from perdure_contract.objects import ExecutorView
+from perdure_runtime.clock import rfc3339
 
 _SELECT: Final = """
 SELECT e.stream, e.state, s.last_seen, s.draining, (SELECT count(*) FROM perdure.runs r

@@ -6,9 +6,6 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 from msgspec.structs import asdict
-from perdure_contract.envelope import Event
-from perdure_contract.identifiers import run_stream, stream_kind
-from perdure_runtime.clock import parse_rfc3339
 
 from perdure_api.domain.run import Run, Stamp, evolve
 from perdure_api.store.codec import decode
@@ -20,6 +17,9 @@ from perdure_api.store.state import (
     evolve_stream,
     run_columns,
 )
+from perdure_contract.envelope import Event
+from perdure_contract.identifiers import run_stream, stream_kind
+from perdure_runtime.clock import parse_rfc3339
 
 RUNS_AT_ONCE: Final = 1000
 _SHOWN: Final = 20
@@ -44,7 +44,9 @@ async def verify(connection: asyncpg.Connection, *, told: Told | None = None) ->
         total = await connection.fetchval(
             "SELECT (SELECT count(*) FROM perdure.runs) + (SELECT count(*) FROM perdure.streams)"
         )
-        checked = await _check_runs(connection, differences, lambda done: told and told(done, total))
+        checked = await _check_runs(
+            connection, differences, lambda done: told and told(done, total)
+        )
         checked += await _check_streams(connection, differences)
         rowless = await connection.fetchval(
             "SELECT count(*) FROM perdure.events e WHERE e.version = 1 AND e.stream LIKE 'run-%' "
@@ -132,7 +134,11 @@ async def _check_streams(connection: asyncpg.Connection, differences: list[str])
         for event in events:
             folded = evolve_stream(folded, decode(event.type, event.data))  # type: ignore[arg-type]
         if folded != decode_stream_state(row["stream"], row["state"]):
-            differences.append(f"{stream_kind(row['stream'])} {row['stream']}: its events give another state")
+            differences.append(
+                f"{stream_kind(row['stream'])} {row['stream']}: its events give another state"
+            )
         elif events[-1].version != row["version"] or events[-1].position != row["last_position"]:
-            differences.append(f"{row['stream']}: version or position is not that of its last event")
+            differences.append(
+                f"{row['stream']}: version or position is not that of its last event"
+            )
     return len(rows)

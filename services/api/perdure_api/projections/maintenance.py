@@ -10,7 +10,6 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
-from perdure_runtime import logs
 
 from perdure_api.projections.projection import (
     REBUILD_BATCH,
@@ -22,6 +21,7 @@ from perdure_api.projections.projection import (
     builds,
     live,
 )
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -114,7 +114,9 @@ async def bring_in(connection: asyncpg.Connection, projection: Projection) -> No
     old = await live(connection, projection.name)
     if old.version >= projection.version:
         return
-    newer = [b for b in await builds(connection, projection.name) if b.version == projection.version]
+    newer = [
+        b for b in await builds(connection, projection.name) if b.version == projection.version
+    ]
     fresh = newer[-1]
     while (after := await advance(connection, projection, fresh, limit=REBUILD_BATCH)) != fresh:
         fresh = after

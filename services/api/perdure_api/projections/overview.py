@@ -5,7 +5,6 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
-from perdure_contract.objects import ExecutorView, QueueView, State
 
 from perdure_api.domain.run import Run
 from perdure_api.projections import run_list
@@ -14,6 +13,7 @@ from perdure_api.projections.queues import list_queues
 from perdure_api.projections.run_list import Filter
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
+from perdure_contract.objects import ExecutorView, QueueView, State
 
 SHOWN: Final = 10
 """Runs that are shown of each group."""

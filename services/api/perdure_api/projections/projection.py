@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 import asyncpg
+
 from perdure_runtime import logs
 
 log = logs.get(__name__)
@@ -32,7 +33,7 @@ class Recorded(NamedTuple):
     data: bytes
 
 
-class PoisonEvent(Exception):  # noqa: N818 - reads as the sentence it is
+class PoisonEvent(Exception):
     """An event that a projection cannot fold. It is never skipped: the projection stops before it."""
 
     def __init__(self, position: int, cause: Exception) -> None:
@@ -115,7 +116,7 @@ async def advance(
     return build._replace(position=events[-1].position, error=None)
 
 
-class MovedElsewhere(Exception):  # noqa: N818 - reads as the sentence it is
+class MovedElsewhere(Exception):
     """Another replica moved this checkpoint meanwhile: read it again."""
 
 

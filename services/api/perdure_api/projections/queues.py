@@ -3,11 +3,11 @@
 from typing import Final
 
 import asyncpg
-from perdure_contract.identifiers import DEFAULT_QUEUE, queue_stream, stream_key
-from perdure_contract.objects import QueueView
 
 from perdure_api.domain.queue import Queue
 from perdure_api.store.state import decode_stream_state
+from perdure_contract.identifiers import DEFAULT_QUEUE, queue_stream, stream_key
+from perdure_contract.objects import QueueView
 
 COUNTED: Final = 100_000
 """Counts are exact up to here; one more means: more than this."""

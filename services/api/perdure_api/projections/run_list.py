@@ -13,16 +13,12 @@ from typing import Final, Literal, get_args
 import asyncpg
 import msgspec
 from msgspec import Struct
-from perdure_contract.objects import State
-from perdure_runtime import clock
 from sqlalchemy import (
     ColumnElement,
-    Select,
     and_,
     cast,
     func,
     literal,
-    or_,
     select,
     union_all,
 )
@@ -36,6 +32,8 @@ from perdure_api.projections.projection import Recorded
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
 from perdure_api.store.tables import run_list
+from perdure_contract.objects import State
+from perdure_runtime import clock
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 Sort = Literal["-created", "created"]
@@ -121,7 +119,7 @@ async def find(
         for arm in _arms(wanted)
     ]
     if len(arms) == 1:
-        query: Select[tuple[str, int]] = arms[0]
+        query = arms[0]
     else:
         # Each arm has its own index; together they would be a scan.
         found = union_all(*arms).subquery()
@@ -149,9 +147,14 @@ async def counts(db: Database, tenant: str, wanted: Filter) -> dict[State, int]:
         for words in _q_arms(wanted.q):
             for arm in _state_arms(state):
                 some = (
-                    select(literal(1)).where(*conditions, *arm, *words).limit(COUNTED + 1).subquery()
+                    select(literal(1))
+                    .where(*conditions, *arm, *words)
+                    .limit(COUNTED + 1)
+                    .subquery()
                 )
-                arms.append(select(literal(state).label("state"), func.count().label("n")).select_from(some))
+                arms.append(
+                    select(literal(state).label("state"), func.count().label("n")).select_from(some)
+                )
     counted: dict[State, int] = dict.fromkeys(STATES, 0)
     async with db.engine.connect() as connection:
         for state, n in await connection.execute(union_all(*arms)):

@@ -7,6 +7,8 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 from msgspec import Struct
+
+from perdure_api.projections.projection import PoisonEvent, Recorded
 from perdure_contract.facts import (
     AttemptStarted,
     CancelRequested,
@@ -22,8 +24,6 @@ from perdure_contract.facts import (
     RunResumed,
     type_name,
 )
-
-from perdure_api.projections.projection import PoisonEvent, Recorded
 
 
 class Row(Struct):
@@ -198,7 +198,7 @@ async def _rows(connection: asyncpg.Connection, table: str, runs: set[str]) -> d
 async def _insert(connection: asyncpg.Connection, table: str, rows: list[Row]) -> None:
     await connection.copy_records_to_table(
         table.split(".")[1],
-        schema_name=table.split(".")[0],
+        schema_name=table.split(".", maxsplit=1)[0],
         columns=COLUMNS,
         records=[tuple(getattr(row, c) for c in COLUMNS) for row in rows],
     )

@@ -7,9 +7,6 @@ import asyncpg
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_contract.envelope import CloudEvent, Event, cloud_event
-from perdure_contract.envelope import encode as encode_event
-from perdure_contract.facts import BY_TYPE
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import NotFoundError, Refused, Unavailable, invalid
@@ -22,6 +19,9 @@ from perdure_api.routes.streaming import PING_SECONDS, Streamed, frame, ping
 from perdure_api.security.access import header
 from perdure_api.store.codec import LIFTINGS
 from perdure_api.store.event_log import COLUMNS, event_of, head, read_all
+from perdure_contract.envelope import CloudEvent, Event, cloud_event
+from perdure_contract.envelope import encode as encode_event
+from perdure_contract.facts import BY_TYPE
 
 LOOKED_AT: Final = 20_000
 """Positions that one page looks at when it filters by type, however few fit."""
@@ -29,9 +29,16 @@ READ_AT_ONCE: Final = 500
 READERS: Final = 1000
 """Open streams of one process."""
 
+MAX_DIGITS: Final = 18
+"""What a position can have."""
+
 Position = Annotated[int, Meta(ge=0, le=2**62, description="Events after this position.")]
-Types = Annotated[tuple[str, ...], Meta(description="Full type names, like perdure.run.requested.v1.")]
-Stream = Annotated[str, Meta(max_length=200, description="One stream, like run-<id> or queue-<name>.")]
+Types = Annotated[
+    tuple[str, ...], Meta(description="Full type names, like perdure.run.requested.v1.")
+]
+Stream = Annotated[
+    str, Meta(max_length=200, description="One stream, like run-<id> or queue-<name>.")
+]
 
 
 class EventsQuery(Struct, frozen=True, kw_only=True):
@@ -101,15 +108,17 @@ async def stream_events(call: Call[StreamQuery]) -> ASGIApp:
         raise Unavailable("Too many streams are open.", retry_after_seconds=5, code="busy")
     came_back = header(call.request.scope, b"last-event-id")
     after = query.after if came_back is None else _position(came_back)
-    return Streamed(
-        _follow(
-            services.database.pool, services.hub, services.store_id, call.caller.tenant, query, after
-        )
+    follower = _Follower(
+        services.database.pool, services.hub, services.store_id, call.caller.tenant, query
     )
+    return Streamed(follower.follow(after))
 
 
 @operation(
-    "GET", "/api/schemas/{name}", permission="public", summary="Read the JSON schema of an event's data"
+    "GET",
+    "/api/schemas/{name}",
+    permission="public",
+    summary="Read the JSON schema of an event's data",
 )
 async def event_schema(call: Call[NoQuery]) -> ASGIApp:
     """Give what `dataschema` of an event points to."""
@@ -119,25 +128,46 @@ async def event_schema(call: Call[NoQuery]) -> ASGIApp:
     return json_reply(data_schema(fact))
 
 
-async def _follow(
-    pool: asyncpg.Pool, hub: Hub, store_id: str, tenant: str, query: StreamQuery, after: int
-) -> AsyncIterator[bytes]:
-    """Read up to the end, then listen; whatever is missing between is read."""
-    position = after
-    with hub.listen_to_events() as heard:
-        while True:
-            while events := await read_all(pool, after=position, limit=READ_AT_ONCE):
-                for event in events:
-                    if _fits(event, tenant, query):
-                        yield _frame(event, store_id)
-                position = events[-1].position
-            async for event in _next_ones(heard, position):
-                if event is None:
-                    yield ping(identifier=position)
-                    continue
-                position = event.position
-                if _fits(event, tenant, query):
-                    yield _frame(event, store_id)
+class _Follower:
+    """One reader of the stream."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, hub: Hub, store_id: str, tenant: str, query: StreamQuery
+    ) -> None:
+        self._pool = pool
+        self._hub = hub
+        self._store_id = store_id
+        self._tenant = tenant
+        self._query = query
+
+    async def follow(self, position: int) -> AsyncIterator[bytes]:
+        """Read up to the end, then listen; whatever is missing between is read."""
+        with self._hub.listen_to_events() as heard:
+            while True:
+                while events := await read_all(self._pool, after=position, limit=READ_AT_ONCE):
+                    for event in events:
+                        if self._fits(event):
+                            yield self._frame(event)
+                    position = events[-1].position
+                async for news in _next_ones(heard, position):
+                    if news is None:
+                        yield ping(identifier=position)
+                        continue
+                    position = news.position
+                    if self._fits(news):
+                        yield self._frame(news)
+
+    def _fits(self, event: Event) -> bool:
+        query = self._query
+        return (
+            event.tenant == self._tenant
+            and (not query.type or event.type in query.type)
+            and (query.stream is None or event.stream == query.stream)
+        )
+
+    def _frame(self, event: Event) -> bytes:
+        data = encode_event(cloud_event(event, self._store_id))
+        return frame(data, identifier=event.position)
 
 
 async def _next_ones(heard: Listener, position: int) -> AsyncIterator[Event | None]:
@@ -172,18 +202,6 @@ async def _read(pool: asyncpg.Pool, tenant: str, query: EventsQuery, end: int) -
     return [event_of(row) for row in rows]
 
 
-def _fits(event: Event, tenant: str, query: StreamQuery) -> bool:
-    return (
-        event.tenant == tenant
-        and (not query.type or event.type in query.type)
-        and (query.stream is None or event.stream == query.stream)
-    )
-
-
-def _frame(event: Event, store_id: str) -> bytes:
-    return frame(encode_event(cloud_event(event, store_id)), identifier=event.position)
-
-
 def _check_types(types: tuple[str, ...]) -> None:
     faults = tuple(
         FieldError("/type", "unknown-type", "There is no such event type; see /api/asyncapi.json.")
@@ -195,7 +213,7 @@ def _check_types(types: tuple[str, ...]) -> None:
 
 
 def _position(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 18:
+    if not text.isdigit() or len(text) > MAX_DIGITS:
         raise Refused("bad-cursor", "Last-Event-ID is the id of an event that this stream gave.")
     return int(text)
 

@@ -1,19 +1,19 @@
 """Server-sent events: frames, pings, and an end as soon as the reader is gone."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 import asyncpg
 from litestar.types import Receive, Scope, Send
-from perdure_runtime import logs
 
 from perdure_api.errors import Refused
 from perdure_api.routes.problems import is_api
 from perdure_api.security.access import header
 from perdure_api.services import Services
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -82,8 +82,8 @@ class Streamed:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.info("stream ended early", why=type(error).__name__)  # the reader comes back
         finally:
-            if hasattr(source, "aclose"):
-                await aclosing(source).__aexit__(None, None, None)
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
 
 
 async def shown_out(scope: Scope) -> None:

@@ -10,9 +10,9 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
-from perdure_contract.envelope import GENESIS, chain_link, payload_sha256
 
 from perdure_api.store import event_log
+from perdure_contract.envelope import GENESIS, chain_link, payload_sha256
 
 PAGE: Final = 5000
 

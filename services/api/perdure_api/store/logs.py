@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 import zstandard
 from msgspec import Struct
+
 from perdure_contract.objects import LogEntry, Omitted
 from perdure_contract.wire import LogLine
 from perdure_runtime.clock import rfc3339

@@ -11,14 +11,16 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 import asyncpg
-from perdure_runtime import logs
 
 from perdure_api.errors import CannotStart
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
 APPLICATION_ROLE: Final = "perdure_app"
 _FILE: Final = re.compile(r"^\d{4}_(pre|post)_[a-z0-9_]+\.sql$")
+_SET_IS_A_RIGHT: Final = 16
+"""From this PostgreSQL on, membership and the right to SET ROLE are two things."""
 _LOCK: Final = 0x7065_7264_0001
 """Advisory lock: one migration at a time in a database."""
 
@@ -167,7 +169,8 @@ async def _create_role(connection: asyncpg.Connection) -> None:
 async def may_become_application(connection: asyncpg.Connection) -> bool:
     """Tell whether `SET ROLE perdure_app` is possible (also true for that role itself)."""
     try:
-        mode = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
+        version = connection.get_server_version().major
+        mode = "SET" if version >= _SET_IS_A_RIGHT else "MEMBER"
         return bool(
             await connection.fetchval(
                 "SELECT pg_has_role(current_user, $1, $2)", APPLICATION_ROLE, mode
