@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from perdure_api.domain.bulk import Bulk
 from perdure_api.domain.run_commands import Fail
 from perdure_api.duties import Core
 from perdure_api.projections import bulk as bulks
@@ -15,6 +16,8 @@ from tests.support.api_core import (
     ended,
     read_run,
     request,
+    request_many,
+    request_one,
     running_core,
 )
 from tests.support.stack import Database, NatsUrls
@@ -33,11 +36,19 @@ async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
 async def failed_runs(core: Core, count: int) -> list[str]:
     """Make runs that were declared failed by hand."""
     await core.commands.pause_queue(BY, "still", None)
-    done = await core.commands.request_runs(BY, [request(queue="still") for _ in range(count)])
-    run_ids = [run.id for run in done.result]
+    runs = await request_many(core, [request(queue="still") for _ in range(count)])
+    run_ids = [run.id for run in runs]
     for run_id in run_ids:
         await core.commands.act(BY, run_id, Fail(message="by hand"))
     return run_ids
+
+
+async def restart_all(core: Core, run_ids: list[str], *, canary: bool = False) -> str:
+    done = await core.commands.request_bulk(
+        BY, "restart", run_ids, options={}, chosen_by=None, canary=canary
+    )
+    assert isinstance(done.result, Bulk)
+    return done.result.id
 
 
 async def finished(core: Core, bulk_id: str) -> BulkView:
@@ -52,7 +63,7 @@ async def finished(core: Core, bulk_id: str) -> BulkView:
 
 async def test_a_preview_tells_what_would_be_refused_and_changes_nothing(core: Core) -> None:
     run_ids = await failed_runs(core, 3)
-    queued = (await core.commands.request_run(BY, request(queue="still"))).result.id
+    queued = (await request_one(core, queue="still")).id
     before = core.writer.position
     preview = await bulks.preview(core.database, "default", "restart", [*run_ids, queued])
     assert preview.by_state == {"failed": 3, "queued": 1}
@@ -62,11 +73,9 @@ async def test_a_preview_tells_what_would_be_refused_and_changes_nothing(core: C
 
 async def test_every_run_has_an_outcome_under_one_correlation(core: Core) -> None:
     run_ids = await failed_runs(core, 450)
-    queued = (await core.commands.request_run(BY, request(queue="still"))).result.id
-    bulk = await core.commands.request_bulk(
-        BY, "restart", [*run_ids, queued], options={"reason": "night"}, chosen_by=None
-    )
-    view = await finished(core, bulk.result.id)
+    queued = (await request_one(core, queue="still")).id
+    bulk_id = await restart_all(core, [*run_ids, queued])
+    view = await finished(core, bulk_id)
     assert (view.done, view.refused, view.left, view.why) == (450, 1, 0, "all-done")
     refused = await bulks.outcomes(core.database, view.id, after=0, limit=10, outcome="refused")
     assert [item.run for item in refused.items] == [queued]
@@ -83,13 +92,11 @@ async def test_a_canary_that_fails_keeps_the_others_as_they_are(core: Core, nats
     await core.commands.resume_queue(BY, "still", None)
     executor = await PlayedExecutor(nats.executor, "one").connect()
     await executor.open()
-    bulk = await core.commands.request_bulk(
-        BY, "restart", run_ids, options={}, chosen_by=None, canary=True
-    )
+    bulk_id = await restart_all(core, run_ids, canary=True)
     grant = await executor.next_grant()
     assert grant.attempt.run == run_ids[0]
     await executor.report(grant.attempt, FAILED)
-    view = await finished(core, bulk.result.id)
+    view = await finished(core, bulk_id)
     assert (view.done, view.left, view.why) == (1, 4, "canary-failed")
     assert (await read_run(core, run_ids[1])).phase == "failed"
     await executor.close()
@@ -100,12 +107,10 @@ async def test_a_canary_that_passes_lets_the_others_follow(core: Core, nats: Nat
     await core.commands.resume_queue(BY, "still", None)
     executor = await PlayedExecutor(nats.executor, "one").connect()
     await executor.open()
-    bulk = await core.commands.request_bulk(
-        BY, "restart", run_ids, options={}, chosen_by=None, canary=True
-    )
+    bulk_id = await restart_all(core, run_ids, canary=True)
     grant = await executor.next_grant()
     await executor.report(grant.attempt, ended())
-    view = await finished(core, bulk.result.id)
+    view = await finished(core, bulk_id)
     assert (view.done, view.left) == (5, 0)
     await executor.close()
 
@@ -115,11 +120,9 @@ async def test_a_stopped_operation_leaves_the_rest(core: Core, nats: NatsUrls) -
     await core.commands.resume_queue(BY, "still", None)
     executor = await PlayedExecutor(nats.executor, "one").connect()
     await executor.open()
-    bulk = await core.commands.request_bulk(
-        BY, "restart", run_ids, options={}, chosen_by=None, canary=True
-    )
+    bulk_id = await restart_all(core, run_ids, canary=True)
     await executor.next_grant()
-    await core.commands.stop_bulk(BY, bulk.result.id, "enough")
-    view = await finished(core, bulk.result.id)
+    await core.commands.stop_bulk(BY, bulk_id, "enough")
+    view = await finished(core, bulk_id)
     assert (view.done, view.left, view.why) == (1, 2, "stopped")
     await executor.close()

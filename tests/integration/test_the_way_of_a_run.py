@@ -16,6 +16,8 @@ from tests.support.api_core import (
     event_types,
     read_run,
     request,
+    request_many,
+    request_one,
     run_reaches,
     running_core,
 )
@@ -39,8 +41,7 @@ async def executor(core: Core, nats: NatsUrls) -> AsyncIterator[PlayedExecutor]:
 
 
 async def ask(core: Core, **fields: object) -> str:
-    done = await core.commands.request_run(BY, request(**fields))
-    return done.result.id
+    return (await request_one(core, **fields)).id
 
 
 async def test_an_ordinary_run_has_three_events(core: Core, executor: PlayedExecutor) -> None:
@@ -73,8 +74,14 @@ async def test_a_failed_attempt_is_tried_again_and_the_late_one_is_refused(
     assert await executor.report(stale, ended()) == ("refused",)
     await executor.report(second.attempt, ended("failed", failure=failure))
     assert await event_types(core, run_id) == [
-        "requested", "attempt-started", "attempt-failed", "retry-scheduled", "attempt-started",
-        "report-refused", "attempt-failed", "failed",
+        "requested",
+        "attempt-started",
+        "attempt-failed",
+        "retry-scheduled",
+        "attempt-started",
+        "report-refused",
+        "attempt-failed",
+        "failed",
     ]
 
 
@@ -187,7 +194,9 @@ async def test_a_held_run_starts_only_when_released(core: Core, executor: Played
     assert (await executor.next_grant()).attempt.run == run_id
 
 
-async def test_labels_choose_the_executor(core: Core, executor: PlayedExecutor, nats: NatsUrls) -> None:
+async def test_labels_choose_the_executor(
+    core: Core, executor: PlayedExecutor, nats: NatsUrls
+) -> None:
     run_id = await ask(core, labels={"gpu": "yes"})
     plain = await ask(core)
     assert (await executor.next_grant()).attempt.run == plain
@@ -198,11 +207,11 @@ async def test_labels_choose_the_executor(core: Core, executor: PlayedExecutor, 
 
 
 async def test_ten_thousand_runs_are_requested_in_one_transaction(core: Core) -> None:
-    done = await core.commands.request_runs(BY, [request() for _ in range(10_000)])
-    first, last = done.result[0], done.result[-1]
-    assert (first.position, last.position) == (done.position - 9_999, done.position)
+    before = core.writer.position
+    runs = await request_many(core, [request() for _ in range(10_000)])
+    assert [run.position for run in runs] == list(range(before + 1, before + 10_001))
     stored = await core.database.pool.fetchval("SELECT count(*) FROM perdure.events")
-    assert stored == done.position
+    assert stored == core.writer.position
 
 
 async def test_a_run_without_a_sign_of_life_ends_as_stuck(

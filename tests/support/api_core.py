@@ -25,6 +25,20 @@ def request(**fields: object) -> RunRequest:
     return msgspec.convert(values, RunRequest)
 
 
+async def request_one(core: Core, **fields: object) -> Run:
+    """Request a run and give it."""
+    done = await core.commands.request_run(BY, request(**fields))
+    assert isinstance(done.result, Run)
+    return done.result
+
+
+async def request_many(core: Core, requests: list[RunRequest]) -> list[Run]:
+    """Request runs in one transaction and give them."""
+    done = await core.commands.request_runs(BY, requests)
+    assert isinstance(done.result, list)
+    return done.result
+
+
 @asynccontextmanager
 async def running_core(
     database_url: str,

@@ -10,6 +10,8 @@ from perdure_runtime import logs
 
 log = logs.get(__name__)
 
+RECONNECT_SECONDS = 0.25
+
 
 class NatsConnection:
     """A connection that is kept: it connects in the background and reconnects for ever.
@@ -41,7 +43,7 @@ class NatsConnection:
                     self._url,
                     name=self._name,
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.25,
+                    reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # any number of seconds works
                     ping_interval=5,
                     max_outstanding_pings=2,
                     pending_size=0,

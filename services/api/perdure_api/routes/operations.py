@@ -6,11 +6,12 @@ The same declaration checks requests and is written into the OpenAPI document, s
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
+from typing_extensions import TypeVar
 
 from perdure_api.domain.callers import Caller
 from perdure_api.routes.queries import NoQuery, read_query
@@ -18,7 +19,7 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.security.roles import Permission
 from perdure_api.services import Services, services_of
 
-Q = TypeVar("Q", bound=Struct)
+Q = TypeVar("Q", bound=Struct, default=NoQuery)
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
@@ -67,7 +68,7 @@ def operation(
     *,
     permission: Permission,
     summary: str,
-    query: type[Q] = NoQuery,  # type: ignore[assignment] -- NoQuery is the Q of routes that name none
+    query: type[Q] = NoQuery,  # type: ignore[assignment]  # NoQuery is the Q of routes that name none
     **said: Any,  # noqa: ANN401 -- the rest of Operation's fields
 ) -> Callable[[Callable[[Call[Q]], Awaitable[ASGIApp]]], HTTPRouteHandler]:
     """Declare a route of the API."""
