@@ -98,7 +98,10 @@ class Visitor:
 
 @contextmanager
 def visitor(
-    browser: Browser, url: str, cookies: list[dict[str, str]], **look: Any
+    browser: Browser,
+    url: str,
+    cookies: list[dict[str, str]],
+    **look: Any,  # noqa: ANN401 -- Playwright's own arguments
 ) -> Iterator[Visitor]:
     """Open a window of one's own; `look` goes to Playwright's context."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 820}, **look})

@@ -49,7 +49,11 @@ def create_app(services: Services) -> Front:
     app = Litestar(
         route_handlers=routes,
         middleware=[lambda app: Gate(app, services)],
-        exception_handlers={Exception: _answer, HTTPException: _answer, HTTPStatus.INTERNAL_SERVER_ERROR: _answer},  # type: ignore[dict-item] -- our answers are ASGI applications
+        exception_handlers={
+            Exception: _answer,
+            HTTPException: _answer,
+            HTTPStatus.INTERNAL_SERVER_ERROR: _answer,
+        },  # type: ignore[dict-item]  # our answers are ASGI applications
         state=State({"services": services, "documents": documents_made}),
         openapi_config=None,
         logging_config=None,

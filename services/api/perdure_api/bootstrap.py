@@ -15,9 +15,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import uvicorn
 import uvloop
-from perdure_runtime import logs
-from perdure_runtime.loop import Loop
-from perdure_runtime.nats_connection import NatsConnection, server_version
 
 from perdure_api.app import create_app
 from perdure_api.commands import Commands
@@ -29,8 +26,8 @@ from perdure_api.followers.relay import Relay
 from perdure_api.messaging.controls import Controls
 from perdure_api.messaging.hub import Hub
 from perdure_api.projections.run_list import RunList
-from perdure_api.security.link_note import LinkNote
 from perdure_api.routes.http_protocol import GuardedProtocol
+from perdure_api.security.link_note import LinkNote
 from perdure_api.security.sessions import Sessions
 from perdure_api.security.tokens import Tokens
 from perdure_api.services import Services
@@ -39,6 +36,9 @@ from perdure_api.store import event_log
 from perdure_api.store.database import Database
 from perdure_api.store.migrate import pending_in
 from perdure_api.store.writer import Commit, Writer
+from perdure_runtime import logs
+from perdure_runtime.loop import Loop
+from perdure_runtime.nats_connection import NatsConnection, server_version
 
 log = logs.get(__name__)
 
@@ -123,6 +123,7 @@ async def _run(
     # What lives as long as the process is not looked at by every collection again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     log.info("api serves", address=settings.address)
     try:
         async with asyncio.TaskGroup() as group:
@@ -178,13 +179,14 @@ class _Server(uvicorn.Server):
 
 def _server(app: object) -> _Server:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type] -- an ASGI application, typed by Litestar
+        app,  # type: ignore[arg-type]  # an ASGI application, typed by Litestar
         http=GuardedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_SECONDS,
@@ -214,18 +216,27 @@ def _listen(settings: Settings) -> socket.socket:
         raise CannotStart(message) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            message = f"Port {settings.port} of {settings.host} is taken: stop what listens there, or set PERDURE_PORT."
+            message = (
+                f"Port {settings.port} of {settings.host} is taken: "
+                "stop what listens there, or set PERDURE_PORT."
+            )
         else:
             message = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}."
         raise CannotStart(message) from error
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener
 
 
 async def _check_postgres(url: str) -> None:
     try:
         connection = await asyncpg.connect(url, timeout=5)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        ValueError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as error:
         message = f"Cannot use PERDURE_DATABASE_URL ({_without_password(url)}): {_reason(error)}."
         raise CannotStart(message) from error
     try:
@@ -234,7 +245,9 @@ async def _check_postgres(url: str) -> None:
             message = f"PostgreSQL is version {major}; Perdure needs {POSTGRES_FLOOR} or newer."
             raise CannotStart(message)
         if pending := await pending_in(connection):
-            message = f"The database lacks {len(pending)} migration(s): run `perdure migrate` first."
+            message = (
+                f"The database lacks {len(pending)} migration(s): run `perdure migrate` first."
+            )
             raise CannotStart(message)
     finally:
         await connection.close(timeout=2)
@@ -244,7 +257,8 @@ async def _check_nats(url: str) -> None:
     try:
         version = await server_version(url)
     except OSError as error:
-        message = f"Cannot use PERDURE_NATS_URL ({_without_password(url)}): {_reason(error.__cause__ or error)}."
+        reason = _reason(error.__cause__ or error)
+        message = f"Cannot use PERDURE_NATS_URL ({_without_password(url)}): {reason}."
         raise CannotStart(message) from error
     if version[:2] < NATS_FLOOR:
         message = f"NATS is version {'.'.join(map(str, version))}; Perdure needs 2.12 or newer."

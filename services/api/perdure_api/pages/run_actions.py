@@ -23,7 +23,15 @@ from perdure_api.domain.run_commands import (
 from perdure_api.errors import NotFoundError, Rejected
 from perdure_api.pages.contexts import ActionButton, ActionInput, ActionPage
 from perdure_api.pages.rendering import html
-from perdure_api.pages.visit import csrf_of, first, frame_of, go_on, read_form, wants_fragment
+from perdure_api.pages.visit import (
+    csrf_of,
+    first,
+    frame_of,
+    go_on,
+    read_form,
+    wants_fragment,
+    whole_number,
+)
 from perdure_api.pages.words import duration
 from perdure_api.projections.run_detail import get_run
 from perdure_api.routes.writing import as_run_id
@@ -138,10 +146,7 @@ async def act(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
     fields = await read_form(request)
     commands, by = services_of(request).commands, caller_of(request)
     command = _command(action, first(fields, "reason")[:MOST_REASON] or None)
-    expected = first(fields, "expected_version")
-    version = (
-        int(expected) if expected.isascii() and expected.isdigit() and len(expected) < 16 else None
-    )
+    version = whole_number(first(fields, "expected_version"))
     idempotency = idempotency_of(fields, f"/runs/{run.id}/{action}", _nothing)
     try:
         await commands.act(by, run.id, command, expected_version=version, idempotency=idempotency)
@@ -163,7 +168,7 @@ async def act(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
 def idempotency_of(fields: dict[str, list[str]], path: str, render: object) -> Idempotency | None:
     """Take the key that was hidden in a form: sent twice, it acts once."""
     key = first(fields, "idempotency_key")
-    if not 0 < len(key) <= 64 or not key.isascii() or not key.isprintable():  # noqa: PLR2004 -- ours have 36
+    if not 0 < len(key) <= 64 or not key.isascii() or not key.isprintable():
         return None
     said = {name: values for name, values in sorted(fields.items()) if name != "_csrf"}
     digest = hashlib.sha256(f"{path}\n{said}".encode("utf-8", "surrogatepass")).digest()

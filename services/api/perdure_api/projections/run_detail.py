@@ -6,11 +6,6 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from perdure_contract.envelope import Event
-from perdure_contract.facts import Progress, RunCheckpointed, RunFact
-from perdure_contract.identifiers import run_stream
-from perdure_contract.objects import AttemptView, CheckpointView, ProgressView, RunView
-from perdure_runtime.clock import parse_rfc3339, rfc3339
 
 from perdure_api.domain.run import AttemptRecord, Run, Stamp, evolve, state_at
 from perdure_api.domain.run_commands import actions
@@ -18,6 +13,11 @@ from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
 from perdure_api.store.event_log import read_stream
 from perdure_api.store.state import decode_run
+from perdure_contract.envelope import Event
+from perdure_contract.facts import Progress, RunCheckpointed, RunFact
+from perdure_contract.identifiers import run_stream
+from perdure_contract.objects import AttemptView, CheckpointView, ProgressView, RunView
+from perdure_runtime.clock import parse_rfc3339, rfc3339
 
 _FIND: Final = """
 SELECT r.state, clock_timestamp() AS now, p.attempt AS live_attempt, p.progress AS live_progress
@@ -46,7 +46,9 @@ async def find_run(db: Database, tenant: str, run_id: str) -> Found | None:
     return Found(run, row["now"], _live(run, row["live_attempt"], row["live_progress"]))
 
 
-async def get_run(db: Database, tenant: str, run_id: str, *, at: int | None = None) -> RunView | None:
+async def get_run(
+    db: Database, tenant: str, run_id: str, *, at: int | None = None
+) -> RunView | None:
     """Give a run as it is now, or as of a version of its stream and judged at that event's time."""
     found = await find_run(db, tenant, run_id)
     if found is None:
@@ -205,7 +207,7 @@ def _attempt_view(record: AttemptRecord) -> AttemptView:
 
 
 def _evolved(run: Run | None, event: Event) -> Run:
-    fact: RunFact = decode(event.type, event.data)  # type: ignore[assignment] -- a run's stream holds run facts
+    fact: RunFact = decode(event.type, event.data)  # type: ignore[assignment]  # a run's stream holds run facts
     stamp = Stamp(event.position, event.version, parse_rfc3339(event.time), event.tenant)
     return evolve(run, fact, stamp)
 

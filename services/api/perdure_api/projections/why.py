@@ -4,10 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
-from perdure_contract.facts import CancelRequested, RunHeld
-from perdure_contract.identifiers import queue_stream
-from perdure_contract.objects import Because, ExecutorView, QueueView, WhyView
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.domain.lanes import lane_of, serves
 from perdure_api.domain.run import Run, state_at
@@ -16,6 +12,10 @@ from perdure_api.projections.queues import get_queue
 from perdure_api.projections.run_detail import Found, events_of, progress_view
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
+from perdure_contract.facts import CancelRequested, RunHeld
+from perdure_contract.identifiers import queue_stream
+from perdure_contract.objects import Because, ExecutorView, QueueView, WhyView
+from perdure_runtime.clock import rfc3339
 
 RATE_WINDOW: Final = timedelta(minutes=1)
 COUNTED: Final = 10_000
@@ -41,7 +41,9 @@ async def why(db: Database, here: Found) -> WhyView:
         case "retrying":
             return _retrying(run)
         case "paused":
-            return await _by_hand(db, run, RunHeld, "It was set aside by {by}; release lets it go on.")
+            return await _by_hand(
+                db, run, RunHeld, "It was set aside by {by}; release lets it go on."
+            )
         case "cancelling":
             words = "{by} asked for its end; its processes have until their grace is over."
             return await _by_hand(db, run, CancelRequested, words)
@@ -49,7 +51,10 @@ async def why(db: Database, here: Found) -> WhyView:
             return _running(here)
         case state:
             return WhyView(
-                state=state, sentence=_ended(run), because=(_last(run, "outcome"),), expected_at=None
+                state=state,
+                sentence=_ended(run),
+                because=(_last(run, "outcome"),),
+                expected_at=None,
             )
 
 
@@ -66,12 +71,22 @@ async def _queued(db: Database, run: Run) -> WhyView:
         starts, oldest = await pool.fetchrow(_STARTS, queue.name)
         if starts >= queue.rate_per_minute and oldest is not None:
             expected = rfc3339(oldest + RATE_WINDOW)
-            values = {"queue": queue.name, "started": starts, "rate_per_minute": queue.rate_per_minute}
+            values = {
+                "queue": queue.name,
+                "started": starts,
+                "rate_per_minute": queue.rate_per_minute,
+            }
             because.append(Because(rule="queue-rate", values=values, event=None))
     ahead = await pool.fetchval(_AHEAD, queue.name, run.priority, run.created, COUNTED)
     if ahead:
-        because.append(Because(rule="runs-ahead", values={"queue": queue.name, "ahead": ahead}, event=None))
-    sentence = _SENTENCES[because[0].rule].format(**because[0].values) if because else "It starts at any moment."
+        because.append(
+            Because(rule="runs-ahead", values={"queue": queue.name, "ahead": ahead}, event=None)
+        )
+    sentence = (
+        _SENTENCES[because[0].rule].format(**because[0].values)
+        if because
+        else "It starts at any moment."
+    )
     return WhyView(state="queued", sentence=sentence, because=tuple(because), expected_at=expected)
 
 
@@ -100,7 +115,9 @@ def _executor_rules(run: Run, executors: tuple[ExecutorView, ...]) -> list[Becau
         return [Because(rule="draining", values={"executors": len(fitting)}, event=None)]
     slots, running = sum(e.slots for e in working), sum(e.running for e in working)
     if running >= slots:
-        return [Because(rule="slots-taken", values={"running": running, "slots": slots}, event=None)]
+        return [
+            Because(rule="slots-taken", values={"running": running, "slots": slots}, event=None)
+        ]
     return []
 
 
@@ -127,7 +144,12 @@ def _retrying(run: Run) -> WhyView:
     at = None if run.available_at is None else rfc3339(run.available_at)
     number = 0 if attempt is None else attempt.number
     what = "failed" if failure is None else f"failed ({failure.message.rstrip('.')})"
-    values = {"attempt": number, "tries": run.tries, "max_attempts": run.request.retry.max_attempts, "at": at}
+    values = {
+        "attempt": number,
+        "tries": run.tries,
+        "max_attempts": run.request.retry.max_attempts,
+        "at": at,
+    }
     return WhyView(
         state="retrying",
         sentence=f"Attempt {number} {what}; the next one starts at {at}.",
@@ -153,7 +175,9 @@ def _running(here: Found) -> WhyView:
     )
 
 
-async def _by_hand(db: Database, run: Run, kind: type[RunHeld | CancelRequested], words: str) -> WhyView:
+async def _by_hand(
+    db: Database, run: Run, kind: type[RunHeld | CancelRequested], words: str
+) -> WhyView:
     for event in reversed(await events_of(db, run)):
         fact = decode(event.type, event.data)
         if isinstance(fact, kind):
@@ -161,8 +185,8 @@ async def _by_hand(db: Database, run: Run, kind: type[RunHeld | CancelRequested]
             values = {"by": by, "reason": fact.reason, "at": event.time}
             because = Because(rule="by-hand", values=values, event=event.position)
             sentence = words.format(by=by) + (f" Reason: {fact.reason}" if fact.reason else "")
-            return WhyView(state=run.phase, sentence=sentence, because=(because,), expected_at=None)  # type: ignore[arg-type] -- not pending
-    return WhyView(state=run.phase, sentence="It was asked for.", because=(), expected_at=None)  # type: ignore[arg-type] -- not pending
+            return WhyView(state=run.phase, sentence=sentence, because=(because,), expected_at=None)  # type: ignore[arg-type]  # not pending
+    return WhyView(state=run.phase, sentence="It was asked for.", because=(), expected_at=None)  # type: ignore[arg-type]  # not pending
 
 
 def _ended(run: Run) -> str:

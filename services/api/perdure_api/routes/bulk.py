@@ -8,10 +8,6 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_contract.facts import Json
-from perdure_contract.objects import BulkPreview, BulkView, State
-from perdure_runtime import clock
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.commands import StoredAnswer
 from perdure_api.domain.bulk import WITH_CANARY, Bulk, BulkAction, Options
@@ -34,6 +30,10 @@ from perdure_api.routes.writing import (
     read_fields,
     validated,
 )
+from perdure_contract.facts import Json
+from perdure_contract.objects import BulkPreview, BulkView, State
+from perdure_runtime import clock
+from perdure_runtime.clock import rfc3339
 
 MAX_RUNS: Final = 1_000_000
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from perdure_runtime.clock import new_id
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from perdure_api.routes.problems import problem
 from perdure_api.security import headers
+from perdure_runtime.clock import new_id
 
 MAX_UNPARSED_HEAD_BYTES: Final = 65_536
 """The front door refuses from 8 kB on, in words; this bounds the memory of what never gets there."""
@@ -22,7 +22,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: object) -> None:
         """Begin to count the time."""
-        super().connection_made(transport)  # type: ignore[arg-type] -- what asyncio gives
+        super().connection_made(transport)  # type: ignore[arg-type]  # what asyncio gives
         self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -35,7 +35,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_UNPARSED_HEAD_BYTES + self._complete_bytes(data):
-                self._refuse("headers-too-large", "Address and headers together are limited to 8 kB.")
+                self._refuse(
+                    "headers-too-large", "Address and headers together are limited to 8 kB."
+                )
                 return
         super().data_received(data)
 
@@ -51,7 +53,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words are not ours
         """Answer what is no HTTP like everything else is answered."""
         self._refuse("bad-request", "This is not HTTP.")
 

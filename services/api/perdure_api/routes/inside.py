@@ -6,8 +6,6 @@ from typing import Annotated, Final, Literal
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_contract.envelope import CloudEvent, cloud_event
-from perdure_contract.objects import AttemptView, CheckpointView, LogEntry, WhyView
 
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
@@ -24,6 +22,8 @@ from perdure_api.routes.replies import Download, json_reply
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.headers import SANDBOX
 from perdure_api.store.logs import Lines, Stream, read_lines, read_tail, read_text
+from perdure_contract.envelope import CloudEvent, cloud_event
+from perdure_contract.objects import AttemptView, CheckpointView, LogEntry, WhyView
 
 Limit = Annotated[int, Meta(ge=1, le=500)]
 
@@ -92,7 +92,9 @@ async def list_events(call: Call[EventsQuery]) -> ASGIApp:
     )
     shown = events[: query.limit]
     items = tuple(cloud_event(event, services.store_id) for event in shown)
-    return json_reply(EventPage(items, str(shown[-1].version) if len(events) > len(shown) else None))
+    return json_reply(
+        EventPage(items, str(shown[-1].version) if len(events) > len(shown) else None)
+    )
 
 
 @operation(
@@ -153,7 +155,7 @@ async def ask_why(call: Call) -> ASGIApp:
     return json_reply(await why(call.services.database, await found(call)))
 
 
-async def found(call: Call) -> Found:  # type: ignore[type-arg] -- whatever the query
+async def found(call: Call) -> Found:  # type: ignore[type-arg]  # whatever the query
     """Give the run of a path; one of somebody else is not there."""
     run_id = as_run_id(call.path("run_id"))
     run = await find_run(call.services.database, call.caller.tenant, run_id)
@@ -172,7 +174,9 @@ def _attempt(run: Run, wanted: int | None) -> int:
 async def _lines(call: Call[LogQuery], run: Run, attempt: int) -> Lines:
     query, pool = call.query, call.services.database.pool
     if query.tail is not None:
-        return await read_tail(pool, run.id, attempt, count=query.tail, stream=query.stream, q=query.q)
+        return await read_tail(
+            pool, run.id, attempt, count=query.tail, stream=query.stream, q=query.q
+        )
     return await read_lines(
         pool, run.id, attempt, after=query.after, limit=query.limit, stream=query.stream, q=query.q
     )
@@ -202,4 +206,10 @@ async def _few_lines(call: Call[LogQuery], run: Run, attempt: int) -> AsyncItera
             yield f"{entry.text}\n".encode()
 
 
-HANDLERS: Final[list[HTTPRouteHandler]] = [list_events, list_attempts, list_checkpoints, read_log, ask_why]
+HANDLERS: Final[list[HTTPRouteHandler]] = [
+    list_events,
+    list_attempts,
+    list_checkpoints,
+    read_log,
+    ask_why,
+]
