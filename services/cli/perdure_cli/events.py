@@ -27,11 +27,11 @@ def tail(
     talk: Talk, *, after: int | None, types: str | None, stream: str | None, no_wait: bool
 ) -> None:
     """Print events as they happen, until Ctrl-C; as JSON, each is one CloudEvent."""
-    found = (
-        _there(talk, after=after or 0, types=types, stream=stream)
-        if no_wait
-        else talk.client.follow_events(after=after, type=types, stream=stream)
-    )
+    if no_wait:
+        found = _there(talk, after=after or 0, types=types, stream=stream)
+    else:
+        begin = talk.client.last_position() if after is None else after
+        found = talk.client.follow_events(after=begin, type=types, stream=stream)
     for event in found:
         if talk.out.as_json:
             talk.out.value(event)

@@ -5,18 +5,13 @@ import sys
 import click
 
 from perdure_cli.quantities import DURATION
+from perdure_cli.steering import ACTIONS, RUN, tell
 from perdure_cli.submit import submit
 from perdure_cli.talking import Talk, talking
-from perdure_cli.watching import entry_text, outcome, said, watch
+from perdure_cli.watching import entry_text, said, watch
 from perdure_contract.objects import RunView
 
 LINES_A_PAGE = 500
-
-RUN = click.argument("run_id", metavar="RUN")
-REASON = click.option("--reason", help="Why; it stands in the run's events.")
-EXPECTED = click.option(
-    "--expected-version", type=int, help="Refuse if the run has changed since this version."
-)
 
 
 @click.group()
@@ -24,7 +19,8 @@ def run() -> None:
     """Submit, list, show, follow and steer runs."""
 
 
-run.add_command(submit)
+for command in (submit, *ACTIONS):
+    run.add_command(command)
 
 
 @run.command("list")
@@ -180,95 +176,13 @@ def follow(talk: Talk, *, run_id: str, raw: bool) -> None:
 def wait(talk: Talk, *, run_id: str, timeout: float | None) -> None:
     """Wait for a run's end without its output; exit 1 if it did not complete."""
     found = talk.client.wait(run_id, timeout_seconds=timeout)
-    _tell(talk, found)
+    tell(talk, found)
     if found.state != "completed":
         sys.exit(1)
 
 
-@run.command()
-@RUN
-@click.option("--force", is_flag=True, help="KILL now; fence the attempt if nobody answers.")
-@REASON
-@EXPECTED
-@talking
-def cancel(
-    talk: Talk, *, run_id: str, force: bool, reason: str | None, expected_version: int | None
-) -> None:
-    """End a run: TERM to all its processes, then KILL."""
-    _tell(
-        talk,
-        talk.client.cancel(run_id, force=force, reason=reason, expected_version=expected_version),
-    )
-
-
-@run.command("retry-now")
-@RUN
-@REASON
-@EXPECTED
-@talking
-def retry_now(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
-    """Wait no longer for the next attempt or the scheduled time."""
-    _tell(talk, talk.client.retry_now(run_id, reason=reason, expected_version=expected_version))
-
-
-@run.command()
-@RUN
-@REASON
-@EXPECTED
-@talking
-def hold(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
-    """Set a run aside that waits to start."""
-    _tell(talk, talk.client.hold(run_id, reason=reason, expected_version=expected_version))
-
-
-@run.command()
-@RUN
-@REASON
-@EXPECTED
-@talking
-def release(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
-    """Let a held run go on."""
-    _tell(talk, talk.client.release(run_id, reason=reason, expected_version=expected_version))
-
-
-@run.command()
-@RUN
-@click.option("--message", required=True, help="What went wrong; people see it as the failure.")
-@REASON
-@EXPECTED
-@talking
-def fail(
-    talk: Talk, *, run_id: str, message: str, reason: str | None, expected_version: int | None
-) -> None:
-    """End a run by hand as failed."""
-    _tell(talk, talk.client.fail(run_id, message, reason=reason, expected_version=expected_version))
-
-
-@run.command(context_settings={"ignore_unknown_options": True})
-@RUN
-@click.argument("value", type=click.IntRange(-100, 100), metavar="PRIORITY")
-@REASON
-@EXPECTED
-@talking
-def priority(
-    talk: Talk, *, run_id: str, value: int, reason: str | None, expected_version: int | None
-) -> None:
-    """Move a run before or behind others of its queue: -100 to 100, higher goes first."""
-    _tell(
-        talk,
-        talk.client.set_priority(run_id, value, reason=reason, expected_version=expected_version),
-    )
-
-
 def _short(time: str) -> str:
     return time[:19] + "Z"
-
-
-def _tell(talk: Talk, found: RunView) -> None:
-    if talk.out.as_json:
-        talk.out.value(found)
-    else:
-        talk.out.line(outcome(found))
 
 
 def _facts(found: RunView) -> list[tuple[str, object]]:

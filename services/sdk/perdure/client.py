@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import httpx
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from perdure import answers, fleet, log_of_events, recovery, runs
+from perdure import access, actions, answers, fleet, log_of_events, recovery, runs
 from perdure.endpoint import find_endpoint
 from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
@@ -38,13 +38,18 @@ class Calls:
     run_events = Operation(log_of_events.run_events)
     log = Operation(runs.log)
     log_text = Operation(runs.log_text)
+    checkpoints = Operation(runs.checkpoints)
     why = Operation(runs.why)
-    cancel = Operation(runs.cancel)
-    retry_now = Operation(runs.retry_now)
-    hold = Operation(runs.hold)
-    release = Operation(runs.release)
-    fail = Operation(runs.fail)
-    set_priority = Operation(runs.set_priority)
+    cancel = Operation(actions.cancel)
+    retry_now = Operation(actions.retry_now)
+    hold = Operation(actions.hold)
+    release = Operation(actions.release)
+    fail = Operation(actions.fail)
+    set_priority = Operation(actions.set_priority)
+    resume = Operation(actions.resume)
+    restart = Operation(actions.restart)
+    rerun = Operation(actions.rerun)
+    delete = Operation(actions.delete)
     stuck = Operation(recovery.stuck)
     ledger = Operation(recovery.ledger)
     preview_bulk = Operation(recovery.preview_bulk)
@@ -58,6 +63,10 @@ class Calls:
     executors = Operation(fleet.executors)
     drain_executor = Operation(fleet.drain_executor)
     events = Operation(log_of_events.events)
+    last_position = Operation(log_of_events.last_position)
+    list_tokens = Operation(access.list_tokens)
+    issue_token = Operation(access.issue_token)
+    revoke_token = Operation(access.revoke_token)
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         found = find_endpoint(url, token)
@@ -128,11 +137,11 @@ class Client(Calls):
     def follow_events(
         self,
         *,
-        after: int | None = None,
+        after: int = 0,
         type: str | None = None,  # noqa: A002 - the API's word
         stream: str | None = None,
     ) -> Iterator[EventView]:
-        """Give events as they happen, without end; those behind a position first, else new ones."""
+        """Give the events behind a position, then new ones as they happen, without end."""
         return self._listen(Tailing(after=after, type=type, stream=stream))
 
     def _listen(self, listening: Listening[Heard]) -> Iterator[Heard]:
@@ -222,11 +231,11 @@ class AsyncClient(Calls):
     def follow_events(
         self,
         *,
-        after: int | None = None,
+        after: int = 0,
         type: str | None = None,  # noqa: A002 - the API's word
         stream: str | None = None,
     ) -> AsyncIterator[EventView]:
-        """Give events as they happen, without end; those behind a position first, else new ones."""
+        """Give the events behind a position, then new ones as they happen, without end."""
         return self._listen(Tailing(after=after, type=type, stream=stream))
 
     async def _listen(self, listening: Listening[Heard]) -> AsyncIterator[Heard]:

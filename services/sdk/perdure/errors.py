@@ -24,11 +24,11 @@ class PerdureError(Exception):
     """Something went wrong between this program and Perdure."""
 
 
-class NoServer(PerdureError):  # noqa: N818 - the tree reads as outcomes
+class NoServer(PerdureError):
     """No address is known: give url and token, set PERDURE_URL and PERDURE_TOKEN, or start one."""
 
 
-class Unreachable(PerdureError):  # noqa: N818
+class Unreachable(PerdureError):
     """Nobody answered at the server's address, or the connection broke."""
 
     def __init__(self, url: str, why: str) -> None:
@@ -37,7 +37,7 @@ class Unreachable(PerdureError):  # noqa: N818
         self.why = why
 
 
-class BadAnswer(PerdureError):  # noqa: N818
+class BadAnswer(PerdureError):
     """Something answered that is not this API."""
 
     def __init__(self, url: str, why: str) -> None:
@@ -45,7 +45,7 @@ class BadAnswer(PerdureError):  # noqa: N818
         self.url = url
 
 
-class WaitedTooLong(PerdureError):  # noqa: N818
+class WaitedTooLong(PerdureError):
     """The run was still going when the time for waiting was over."""
 
     def __init__(self, run: str, state: str) -> None:
@@ -77,7 +77,7 @@ class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
 
 
-class Problem(PerdureError):  # noqa: N818
+class Problem(PerdureError):
     """The server refused."""
 
     def __init__(self, status: int, body: ProblemBody, members: dict[str, Any]) -> None:

@@ -51,6 +51,12 @@ def events(
     return get("/api/events", EventPage, after=after, type=type, stream=stream, limit=limit)
 
 
+def last_position() -> Steps[int]:
+    """Find where the log ends now: a look for a stream that cannot be goes through all of it."""
+    page: EventPage = yield events(stream="none", limit=1)
+    return page.next
+
+
 def run_events(
     run: str, *, after: int | None = None, limit: int | None = None
 ) -> Request[Page[EventView]]:
@@ -64,7 +70,7 @@ class Tailing(Listening[EventView]):
     def __init__(
         self,
         *,
-        after: int | None = None,
+        after: int = 0,
         type: str | None = None,  # noqa: A002 - the API's word
         stream: str | None = None,
     ) -> None:
@@ -89,10 +95,7 @@ class Tailing(Listening[EventView]):
         yield event
 
     def look(self) -> Steps[tuple[EventView, ...]]:
-        """Ask for what is behind the last position; only when one is known."""
-        if self._position is None:
-            why = "no stream to be had; say from which position to read"
-            raise BadAnswer(self.path, why)
+        """Ask for what is behind the last position."""
         page: EventPage = yield events(
             after=self._position, type=self._type, stream=self._stream, limit=EVENTS_A_LOOK
         )

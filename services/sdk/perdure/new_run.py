@@ -8,7 +8,8 @@ from perdure_contract.specs import Limits, Retry, Spec
 class NewRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run to request. What is left out gets the server's defaults."""
 
-    spec: Spec
+    spec: Spec | None = None
+    """What to do; left out only where a run that is there says it."""
     name: str | None = None
     queue: str | None = None
     priority: int = 0

@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from perdure.errors import WaitedTooLong
 from perdure.new_run import NewRun, Requested
 from perdure.requests import Page, Pause, Request, Steps, get, post
-from perdure_contract.objects import FINAL_STATES, AttemptView, LogEntry, RunView, WhyView
+from perdure_contract.objects import (
+    FINAL_STATES,
+    AttemptView,
+    CheckpointView,
+    LogEntry,
+    RunView,
+    WhyView,
+)
 
 FIRST_LOOK_SECONDS = 0.02
 SLOWEST_LOOK_SECONDS = 1.0
@@ -71,6 +78,11 @@ def attempts(run: str) -> Request[Page[AttemptView]]:
     return get(f"/api/runs/{run}/attempts", Page[AttemptView])
 
 
+def checkpoints(run: str) -> Request[Page[CheckpointView]]:
+    """Read every durable mark of a run."""
+    return get(f"/api/runs/{run}/checkpoints", Page[CheckpointView])
+
+
 def why(run: str) -> Request[WhyView]:
     """Ask why a run is in its state."""
     return get(f"/api/runs/{run}/why", WhyView)
@@ -106,63 +118,6 @@ def log_text(
     )
 
 
-def cancel(
-    run: str,
-    *,
-    force: bool = False,
-    reason: str | None = None,
-    expected_version: int | None = None,
-) -> Request[RunView]:
-    """End a run: TERM, grace, KILL; with `force` KILL at once, and fenced if nobody answers."""
-    body = {"force": force or None, "reason": reason, "expected_version": expected_version}
-    return post(f"/api/runs/{run}/cancel", RunView, body)
-
-
-def retry_now(
-    run: str, *, reason: str | None = None, expected_version: int | None = None
-) -> Request[RunView]:
-    """Wait no longer for the next attempt, or for the time a run was scheduled at."""
-    return _act(run, "retry-now", reason, expected_version)
-
-
-def hold(
-    run: str, *, reason: str | None = None, expected_version: int | None = None
-) -> Request[RunView]:
-    """Set a run aside that has not started, or waits for its next attempt."""
-    return _act(run, "hold", reason, expected_version)
-
-
-def release(
-    run: str, *, reason: str | None = None, expected_version: int | None = None
-) -> Request[RunView]:
-    """Let a held run go on."""
-    return _act(run, "release", reason, expected_version)
-
-
-def fail(
-    run: str,
-    message: str,
-    *,
-    reason: str | None = None,
-    expected_version: int | None = None,
-) -> Request[RunView]:
-    """End a run by hand as failed; an open attempt is fenced."""
-    body = {"message": message, "reason": reason, "expected_version": expected_version}
-    return post(f"/api/runs/{run}/fail", RunView, body)
-
-
-def set_priority(
-    run: str,
-    priority: int,
-    *,
-    reason: str | None = None,
-    expected_version: int | None = None,
-) -> Request[RunView]:
-    """Move a run before or behind others of its queue (-100 to 100, higher first)."""
-    body = {"priority": priority, "reason": reason, "expected_version": expected_version}
-    return post(f"/api/runs/{run}/priority", RunView, body)
-
-
 def wait(run: str, *, timeout_seconds: float | None = None) -> Steps[RunView]:
     """Wait until a run is final and give it.
 
@@ -179,8 +134,3 @@ def wait(run: str, *, timeout_seconds: float | None = None) -> Steps[RunView]:
             raise WaitedTooLong(run, seen.state)
         yield Pause(interval)
         interval = min(interval * 1.5, SLOWEST_LOOK_SECONDS)
-
-
-def _act(run: str, action: str, reason: str | None, version: int | None) -> Request[RunView]:
-    body = {"reason": reason, "expected_version": version}
-    return post(f"/api/runs/{run}/{action}", RunView, body)
