@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from perdure_api.routes.documents import operations_of
-from perdure_api.security.roles import NEEDED, ROLES, may
 from perdure_api.app import handlers
+from perdure_api.routes.documents import operations_of
+from perdure_api.routes.operations import Operation
+from perdure_api.security.roles import NEEDED, ROLES, may
 from tests.support import stack
 from tests.support.http_api import COMMAND, Api, running_api
 from tests.support.stack import Database, Servers
@@ -42,11 +43,13 @@ def path_of(path: str) -> str:
 
 
 @pytest.mark.parametrize("said", OPERATIONS, ids=lambda said: f"{said.method} {said.path}")
-def test_every_route_asks_for_the_role_that_it_declares(api: Api, said: Any) -> None:
+def test_every_route_asks_for_the_role_that_it_declares(api: Api, said: Operation) -> None:
     def ask(role: str | None) -> httpx.Response:
         with (
             api.client(role) as client,
-            client.stream(said.method, path_of(said.path), headers={"Last-Event-ID": "x"}) as answer,
+            client.stream(
+                said.method, path_of(said.path), headers={"Last-Event-ID": "x"}
+            ) as answer,
         ):
             if answer.headers["content-type"].startswith("application/"):
                 answer.read()
@@ -80,7 +83,7 @@ def test_every_route_asks_for_the_role_that_it_declares(api: Api, said: Any) -> 
 )
 def test_what_is_no_token_opens_nothing(api: Api, header: str) -> None:
     with api.client(None) as client:
-        answer = client.get("/api/runs", headers={"Authorization": header.encode("latin-1")})
+        answer = client.get("/api/runs", headers={b"Authorization": header.encode("latin-1")})
         problem(answer, 401, "unauthorized")
 
 
@@ -88,15 +91,21 @@ def test_the_secret_of_another_token_opens_nothing(api: Api) -> None:
     prefix, identifier, _ = api.tokens["admin"].split("_", 2)
     secret = api.tokens["viewer"].split("_", 2)[2]
     with api.client(None) as client:
-        token = "_".join((prefix, identifier, secret))
-        problem(client.get("/api/runs", headers={"Authorization": f"Bearer {token}"}), 401, "unauthorized")
+        token = f"{prefix}_{identifier}_{secret}"
+        problem(
+            client.get("/api/runs", headers={"Authorization": f"Bearer {token}"}),
+            401,
+            "unauthorized",
+        )
 
 
 def test_a_revoked_token_opens_nothing_soon_after_and_its_stream_ends(api: Api) -> None:
     with api.client() as admin:
         issued = admin.post("/api/tokens", json={"name": "short", "role": "viewer"})
         assert issued.status_code == 201
-        run = admin.post("/api/runs", json={"spec": COMMAND, "run_at": "2099-01-01T00:00:00Z"}).json()
+        run = admin.post(
+            "/api/runs", json={"spec": COMMAND, "run_at": "2099-01-01T00:00:00Z"}
+        ).json()
         with api.client(None, token=issued.json()["token"]) as short:
             assert short.get("/api/runs").status_code == 200
             with short.stream("GET", f"/api/runs/{run['id']}/stream") as stream:
@@ -110,8 +119,14 @@ def test_a_revoked_token_opens_nothing_soon_after_and_its_stream_ends(api: Api) 
 
 def test_an_expired_token_is_told_so(api: Api) -> None:
     with api.client() as admin:
-        problem(admin.post("/api/tokens", json={"name": "x", "expires_at": "2020-01-01T00:00:00Z"}), 422, "in-past")
-        issued = admin.post("/api/tokens", json={"name": "x", "expires_at": "2099-01-01T00:00:00Z"}).json()
+        problem(
+            admin.post("/api/tokens", json={"name": "x", "expires_at": "2020-01-01T00:00:00Z"}),
+            422,
+            "in-past",
+        )
+        issued = admin.post(
+            "/api/tokens", json={"name": "x", "expires_at": "2099-01-01T00:00:00Z"}
+        ).json()
         assert issued["role"] == "operator"
     with api.client(None, token=issued["token"]) as client:
         assert client.get("/api/runs").status_code == 200
@@ -119,7 +134,9 @@ def test_an_expired_token_is_told_so(api: Api) -> None:
 
 def test_the_secret_of_a_token_is_nowhere_but_in_its_first_answer(api: Api) -> None:
     with api.client() as admin:
-        token = admin.post("/api/tokens", json={"name": "secret one", "role": "viewer"}).json()["token"]
+        token = admin.post("/api/tokens", json={"name": "secret one", "role": "viewer"}).json()[
+            "token"
+        ]
         secret = token.split("_", 2)[2]
         assert secret not in admin.get("/api/tokens").text
         events = admin.get("/api/events", params={"type": "perdure.token.issued.v1", "limit": 500})
@@ -213,7 +230,7 @@ def test_a_form_of_another_site_is_refused(
     with logged_in(api) as browser:
         right = csrf_of(browser)
         data = {} if field is None else {"_csrf": right if field == "right" else field}
-        sent = {name: value.encode("latin-1") for name, value in headers.items()}
+        sent = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         assert browser.post("/logout", data=data, headers=sent).status_code == 403
         assert browser.get("/runs").status_code == 200
 

@@ -48,11 +48,11 @@ def sent(client: httpx.Client, body: bytes | dict[str, Any], **headers: str) -> 
     return client.post("/api/runs", content=content, headers=JSON | headers)
 
 
-def run(**fields: Any) -> dict[str, Any]:
+def run(**fields: object) -> dict[str, Any]:
     return {"spec": COMMAND, **fields}
 
 
-def spec(**fields: Any) -> dict[str, Any]:
+def spec(**fields: object) -> dict[str, Any]:
     return {"spec": {"kind": "command", **fields}}
 
 
@@ -90,7 +90,9 @@ def test_json_that_was_cut_off_is_told_the_byte(client: httpx.Client) -> None:
 
 
 def test_a_key_given_twice_is_pointed_at(client: httpx.Client) -> None:
-    answer = sent(client, b'{"spec": {"kind": "command", "argv": ["a"], "env": {"X": "1", "X": "2"}}}')
+    answer = sent(
+        client, b'{"spec": {"kind": "command", "argv": ["a"], "env": {"X": "1", "X": "2"}}}'
+    )
     body = problem(answer, 400, "duplicate-key")
     assert body["errors"][0]["pointer"] == "/spec/env/X"
 
@@ -155,7 +157,9 @@ def test_a_field_that_is_not_valid_is_pointed_at_and_nothing_is_stored(
 
 
 def test_half_a_surrogate_pair_is_refused(client: httpx.Client) -> None:
-    body = problem(sent(client, b'{"spec": {"kind": "command", "argv": ["a", "\\ud800"]}}'), 422, "bad-text")
+    body = problem(
+        sent(client, b'{"spec": {"kind": "command", "argv": ["a", "\\ud800"]}}'), 422, "bad-text"
+    )
     assert body["errors"][0]["message"] == "Contains a character that cannot be stored."
 
 
@@ -170,7 +174,9 @@ def test_all_faults_are_told_at_once(client: httpx.Client) -> None:
     assert answer["detail"] == "3 fields need attention."
 
 
-def test_a_fault_within_a_bulk_is_pointed_at_and_nothing_of_it_is_stored(client: httpx.Client) -> None:
+def test_a_fault_within_a_bulk_is_pointed_at_and_nothing_of_it_is_stored(
+    client: httpx.Client,
+) -> None:
     before = position(client)
     runs = [run() for _ in range(20)]
     runs[17] = spec(argv=[])
@@ -181,11 +187,17 @@ def test_a_fault_within_a_bulk_is_pointed_at_and_nothing_of_it_is_stored(client:
 
 @pytest.mark.parametrize("runs", [[], [{"spec": COMMAND}] * 10_001])
 def test_a_bulk_has_one_to_ten_thousand_runs(client: httpx.Client, runs: list[Any]) -> None:
-    answer = problem(client.post("/api/runs/bulk", json={"runs": runs}), 422, "too-few" if not runs else "too-many")
+    answer = problem(
+        client.post("/api/runs/bulk", json={"runs": runs}),
+        422,
+        "too-few" if not runs else "too-many",
+    )
     assert answer["errors"][0]["pointer"] == "/runs"
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/json; charset=latin-1", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/xml", "application/json; charset=latin-1", ""]
+)
 def test_a_body_that_is_no_json_is_not_looked_at(client: httpx.Client, kind: str) -> None:
     answer = client.post("/api/runs", content=json.dumps(run()), headers={"Content-Type": kind})
     problem(answer, 415, "unsupported-media-type")
@@ -269,13 +281,17 @@ def test_a_method_that_is_not_there_names_those_that_are(
     assert answer.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "10.0.0.1"]
+)
 def test_a_foreign_host_is_not_served(client: httpx.Client, host: str) -> None:
     problem(client.get("/healthz", headers={"Host": host}), 421, "wrong-host")
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]:8000", "LOCALHOST:80"])
-def test_loopback_is_served_under_its_names_whatever_the_port(client: httpx.Client, host: str) -> None:
+def test_loopback_is_served_under_its_names_whatever_the_port(
+    client: httpx.Client, host: str
+) -> None:
     assert client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
@@ -296,7 +312,7 @@ def test_the_head_of_an_answer_can_be_had_alone(client: httpx.Client) -> None:
 
 
 def test_text_of_users_is_stored_as_it_is(client: httpx.Client) -> None:
-    name = '<img src=x onerror=alert(1)> e\u0301 \u202e'
+    name = "<img src=x onerror=alert(1)> e\u0301 \u202e"
     made = sent(client, run(name="<img src=x onerror=alert(1)> e\u0301")).json()
     assert made["name"] == "<img src=x onerror=alert(1)> é"
     problem(sent(client, run(name=name)), 422, "bad-text")

@@ -31,7 +31,7 @@ def client(api: Api) -> Iterator[httpx.Client]:
         yield client
 
 
-def request(client: httpx.Client, **fields: Any) -> dict[str, Any]:
+def request(client: httpx.Client, **fields: object) -> dict[str, Any]:
     answer = client.post("/api/runs", json={"spec": COMMAND, **fields})
     assert answer.status_code == 201, answer.text
     run: dict[str, Any] = answer.json()
@@ -42,9 +42,15 @@ def request(client: httpx.Client, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_request_with_every_field_is_kept_as_it_was_made(client: httpx.Client) -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "name": "nightly photos",
-        "spec": {"kind": "command", "script": "make report", "shell": "bash", "env": {"A": "b"}, "cwd": "/srv"},
+        "spec": {
+            "kind": "command",
+            "script": "make report",
+            "shell": "bash",
+            "env": {"A": "b"},
+            "cwd": "/srv",
+        },
         "job": None,
         "params": {},
         "queue": "photos",
@@ -74,7 +80,12 @@ def test_what_is_left_out_has_its_default(client: httpx.Client) -> None:
     run = request(client)
     assert run["name"] == "true"
     assert run["state"] == "queued"
-    assert (run["queue"], run["priority"], run["tags"], run["max_attempts"]) == ("default", 0, [], 1)
+    assert (run["queue"], run["priority"], run["tags"], run["max_attempts"]) == (
+        "default",
+        0,
+        [],
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,10 @@ def test_the_same_key_gets_the_first_answer_again(client: httpx.Client) -> None:
 
 
 def test_a_bulk_is_answered_in_its_order(client: httpx.Client) -> None:
-    runs = [{"spec": COMMAND, "name": f"bulk {n}", "run_at": LATER if n % 2 else None} for n in range(50)]
+    runs = [
+        {"spec": COMMAND, "name": f"bulk {n}", "run_at": LATER if n % 2 else None}
+        for n in range(50)
+    ]
     answer = client.post("/api/runs/bulk", json={"runs": runs})
     assert answer.status_code == 201
     items = answer.json()["items"]
@@ -129,7 +143,11 @@ def test_a_list_that_is_not_there_yet_says_so(client: httpx.Client) -> None:
 
 def test_a_list_is_read_page_by_page_without_gap_or_repetition(client: httpx.Client) -> None:
     made = [request(client, queue="paged")["id"] for _ in range(7)]
-    params: dict[str, Any] = {"queue": "paged", "limit": 3, "min_position": client.get(f"/api/runs/{made[-1]}").json()["position"]}
+    params: dict[str, Any] = {
+        "queue": "paged",
+        "limit": 3,
+        "min_position": client.get(f"/api/runs/{made[-1]}").json()["position"],
+    }
     seen = []
     while True:
         page = client.get("/api/runs", params=params).json()
@@ -152,7 +170,11 @@ def test_an_action_is_answered_with_the_run_after_it(client: httpx.Client) -> No
         ("cancel", {"force": True, "expected_version": 7}, "cancelled"),
     ]
     for action, body, state in steps:
-        answer = client.post(f"/api/runs/{run['id']}/{action}", json=body) if body is not None else client.post(f"/api/runs/{run['id']}/{action}")
+        answer = (
+            client.post(f"/api/runs/{run['id']}/{action}", json=body)
+            if body is not None
+            else client.post(f"/api/runs/{run['id']}/{action}")
+        )
         assert answer.status_code == 200, answer.text
         assert answer.json()["state"] == state, action
         assert int(answer.headers["perdure-position"]) >= answer.json()["position"]
@@ -162,19 +184,27 @@ def test_a_run_can_be_seen_as_of_each_of_its_events(client: httpx.Client) -> Non
     run = request(client, run_at=LATER)
     for action in ("hold", "release", "retry-now", "cancel"):
         client.post(f"/api/runs/{run['id']}/{action}")
-    states = [client.get(f"/api/runs/{run['id']}", params={"at": n}).json()["state"] for n in range(1, 6)]
+    states = [
+        client.get(f"/api/runs/{run['id']}", params={"at": n}).json()["state"] for n in range(1, 6)
+    ]
     assert states == ["scheduled", "paused", "scheduled", "queued", "cancelled"]
     assert client.get(f"/api/runs/{run['id']}", params={"at": 99}).status_code == 404
     events = client.get(f"/api/runs/{run['id']}/events", params={"limit": 2}).json()
     assert [event["streamversion"] for event in events["items"]] == [1, 2]
     rest = client.get(f"/api/runs/{run['id']}/events", params={"after": events["next"]}).json()
-    assert [event["type"].split(".")[2] for event in rest["items"]] == ["released", "queued", "cancelled"]
+    assert [event["type"].split(".")[2] for event in rest["items"]] == [
+        "released",
+        "queued",
+        "cancelled",
+    ]
     assert rest["next"] is None
 
 
 def test_a_rerun_is_a_new_run_with_what_is_given_anew(client: httpx.Client) -> None:
     script = "echo " + "x" * 20_000
-    old = request(client, spec={"kind": "command", "script": script}, name="old", priority=3, unique_key="k")
+    old = request(
+        client, spec={"kind": "command", "script": script}, name="old", priority=3, unique_key="k"
+    )
     answer = client.post(f"/api/runs/{old['id']}/rerun", json={"priority": 9})
     assert answer.status_code == 201, answer.text
     new = answer.json()
@@ -270,9 +300,13 @@ def test_a_run_is_followed_to_its_end(client: httpx.Client, api: Api) -> None:
         rest = list(told)
     assert [name for _, name, _ in rest] == ["state", "end"]
     assert rest[0][2]["state"] == "cancelled"
-    with client.stream("GET", f"/api/runs/{run['id']}/stream", headers={"Last-Event-ID": second[0]}) as stream:
+    with client.stream(
+        "GET", f"/api/runs/{run['id']}/stream", headers={"Last-Event-ID": second[0]}
+    ) as stream:
         assert [name for _, name, _ in frames(stream)] == ["state", "end"]
-    with client.stream("GET", f"/api/runs/{run['id']}/stream", headers={"Last-Event-ID": rest[-1][0]}) as stream:
+    with client.stream(
+        "GET", f"/api/runs/{run['id']}/stream", headers={"Last-Event-ID": rest[-1][0]}
+    ) as stream:
         assert [name for _, name, _ in frames(stream)] == ["end"]
 
 

@@ -75,9 +75,7 @@ def environment(database: Database, nats_url: str, folder: Path, **more: str) ->
 
 
 @contextmanager
-def running_api(
-    database: Database, nats_url: str, folder: Path, **more: str
-) -> Iterator[Api]:
+def running_api(database: Database, nats_url: str, folder: Path, **more: str) -> Iterator[Api]:
     """Run an api for as long as the block lasts."""
     tokens = make_tokens(database)
     with (folder / "api.txt").open("wb") as output:

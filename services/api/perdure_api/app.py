@@ -1,12 +1,13 @@
 """The Litestar application: its routes, the gate before them, the answer to every error."""
 
 from http import HTTPStatus
+from typing import Final, cast
 
 from litestar import Litestar
 from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, ControllerRouterHandler, Scope
+from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandlersMap, Scope
 
 from perdure_api.error_answers import page_answer
 from perdure_api.pages import page_routers
@@ -42,6 +43,9 @@ def handlers() -> list[ControllerRouterHandler]:
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
 
 
+_ALL_ERRORS: Final = (Exception, HTTPException, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def create_app(services: Services) -> Front:
     """Put the application together."""
     routes = handlers()
@@ -49,11 +53,8 @@ def create_app(services: Services) -> Front:
     app = Litestar(
         route_handlers=routes,
         middleware=[lambda app: Gate(app, services)],
-        exception_handlers={
-            Exception: _answer,
-            HTTPException: _answer,
-            HTTPStatus.INTERNAL_SERVER_ERROR: _answer,
-        },  # type: ignore[dict-item]  # our answers are ASGI applications
+        # Our answers are ASGI applications, not Litestar's kind of response.
+        exception_handlers=cast("ExceptionHandlersMap", dict.fromkeys(_ALL_ERRORS, _answer)),
         state=State({"services": services, "documents": documents_made}),
         openapi_config=None,
         logging_config=None,

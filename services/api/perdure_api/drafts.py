@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
-from perdure_contract.identifiers import DEFAULT_QUEUE, Name
-from perdure_contract.specs import BlobRef, CommandSpec, Dependency, Limits, Retry, RunRequest, Spec
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
 from perdure_api.fields import LABEL_KEY, LABEL_VALUE, MAX_FAULTS, VARIABLE, pointer, read
+from perdure_contract.identifiers import DEFAULT_QUEUE, Name
+from perdure_contract.specs import BlobRef, CommandSpec, Dependency, Limits, Retry, RunRequest, Spec
 
 MAX_RUNS: Final = 10_000
 """Runs in one bulk request."""
@@ -137,7 +137,9 @@ _NO_RETRY: Final = Retry()
 _DEFAULT_LIMITS: Final = Limits()
 
 
-def read_rerun(original: RunRequest, changes: object, run_id: str, *, clean: bool = False) -> RunRequest:
+def read_rerun(
+    original: RunRequest, changes: object, run_id: str, *, clean: bool = False
+) -> RunRequest:
     """Make the request of a rerun: the old one now, with the fields that are given anew."""
     if not isinstance(changes, dict):
         return read_run(changes, clean=clean)
@@ -165,18 +167,26 @@ def _faults(draft: Draft, at: str) -> Iterator[FieldError]:
     """Find what types cannot say."""
     yield from _command_faults(draft.spec, f"{at}/spec")
     if draft.name is not None and not _is_plain(draft.name):
-        yield FieldError(f"{at}/name", "bad-text", "A name has no control characters and is not blank.")
+        yield FieldError(
+            f"{at}/name", "bad-text", "A name has no control characters and is not blank."
+        )
     for index, tag in enumerate(draft.tags):
         if "," in tag or not _is_plain(tag):
-            yield FieldError(f"{at}/tags/{index}", "bad-text", "A tag has no commas and no control characters.")
+            yield FieldError(
+                f"{at}/tags/{index}", "bad-text", "A tag has no commas and no control characters."
+            )
     if draft.unique_key is not None and not _is_plain(draft.unique_key):
-        yield FieldError(f"{at}/unique_key", "bad-text", "A key has no control characters and is not blank.")
+        yield FieldError(
+            f"{at}/unique_key", "bad-text", "A key has no control characters and is not blank."
+        )
     if draft.job is not None:
         yield FieldError(f"{at}/job", "unknown-job", "There is no job of this name.")
     elif draft.params:
         yield FieldError(f"{at}/params", "not-available", "Only runs of a job take parameters.")
     if draft.after:
-        yield FieldError(f"{at}/after", "not-available", "Waiting for other runs is not available yet.")
+        yield FieldError(
+            f"{at}/after", "not-available", "Waiting for other runs is not available yet."
+        )
 
 
 def _command_faults(spec: CommandSpec, at: str) -> Iterator[FieldError]:
@@ -192,22 +202,30 @@ def _command_faults(spec: CommandSpec, at: str) -> Iterator[FieldError]:
     if not _is_program(spec.shell):
         yield FieldError(f"{at}/shell", "not-absolute", NOT_A_PROGRAM)
     if spec.cwd is not None and not spec.cwd.startswith("/"):
-        yield FieldError(f"{at}/cwd", "not-absolute", "A directory is given from the root, like /srv/data.")
+        yield FieldError(
+            f"{at}/cwd", "not-absolute", "A directory is given from the root, like /srv/data."
+        )
     size = sum(map(_size, spec.argv or ()))
     for name, value in spec.env.items():
         size += _size(name) + _size(value)
         if _VARIABLE.match(name) is None:
             yield FieldError(
-                pointer(f"{at}/env", name), "bad-name", "Letters, digits and _; the first is no digit."
+                pointer(f"{at}/env", name),
+                "bad-name",
+                "Letters, digits and _; the first is no digit.",
             )
     if size > MAX_COMMAND_BYTES:
-        words = f"Arguments and variables together have at most {MAX_COMMAND_BYTES} bytes; use stdin or a script."
+        words = (
+            f"At most {MAX_COMMAND_BYTES} bytes with all variables; use stdin or a script for more."
+        )
         yield FieldError(f"{at}/argv" if spec.argv else f"{at}/env", "too-long", words)
 
 
 def _argv_faults(argv: tuple[str, ...], at: str) -> Iterator[FieldError]:
     if not argv or not argv[0]:
-        yield FieldError(at if not argv else f"{at}/0", "empty-command", "The first element names a program.")
+        yield FieldError(
+            at if not argv else f"{at}/0", "empty-command", "The first element names a program."
+        )
         return
     if not _is_program(argv[0]):
         yield FieldError(f"{at}/0", "not-absolute", NOT_A_PROGRAM)
@@ -242,7 +260,9 @@ def _bad_texts(value: object, at: str) -> Iterator[FieldError]:
         for key, item in value.items():
             place = pointer(at, key)
             if "\0" in str(key) or _SURROGATE.search(str(key)) is not None:
-                yield FieldError(at, "bad-text", "A key contains a character that cannot be stored.")
+                yield FieldError(
+                    at, "bad-text", "A key contains a character that cannot be stored."
+                )
             else:
                 yield from _bad_texts(item, place)
     elif isinstance(value, list | tuple):

@@ -5,14 +5,14 @@ from http import HTTPStatus
 from typing import Final
 
 from litestar.types import ASGIApp
-from perdure_runtime import logs
 
 from perdure_api.errors import Refused, Rejected, Unavailable
-from perdure_api.routes.problems import PROBLEMS, INVALID, request_id_of, status_of, translate
-from perdure_api.routes.replies import Reply
-from perdure_api.security.access import HttpRequest, header
 from perdure_api.pages.errors import error_response
 from perdure_api.routes.gate import login_address
+from perdure_api.routes.problems import INVALID, PROBLEMS, request_id_of, translate
+from perdure_api.routes.replies import Header, Reply
+from perdure_api.security.access import HttpRequest, header
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -21,26 +21,25 @@ HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 def page_answer(request: HttpRequest, error: Exception) -> ASGIApp:
     """Answer a person's browser."""
-    known = translate(error)
     scope = request.scope
-    headers: list[tuple[bytes, bytes]] = []
-    match known:
-        case Rejected():
+    headers: list[Header] = []
+    code, words = "internal", f"It is on record as request {request_id_of(scope)}."
+    match translate(error):
+        case Rejected() as known:
             code, words = known.rejection.code, known.rejection.message
-        case Refused():
+        case Refused() as known:
             code, words = known.code, known.detail
             headers += [(name.encode(), value.encode("latin-1")) for name, value in known.headers]
-        case Unavailable():
+        case Unavailable() as known:
             code, words = known.code, known.why
             headers.append((b"retry-after", str(max(1, round(known.retry_after_seconds))).encode()))
         case None:
             log.error("page failed", request_id=request_id_of(scope), exc_info=error)
-            code = "internal"
-            words = f"It is on record as request {request_id_of(scope)}."
     if code == "login-needed":
         return _to_login(request)
-    status, title = PROBLEMS.get(code, INVALID)
-    return _page(request, status, code, title, words, headers)
+    page = _page(request, code, words)
+    page.headers.extend(headers)
+    return page
 
 
 def _to_login(request: HttpRequest) -> Reply:
@@ -50,24 +49,21 @@ def _to_login(request: HttpRequest) -> Reply:
     return Reply(status=HTTPStatus.SEE_OTHER, headers=((b"location", address),))
 
 
-def _page(
-    request: HttpRequest, status: int, code: str, title: str, words: str, headers: list[tuple[bytes, bytes]]
-) -> ASGIApp:
+def _page(request: HttpRequest, code: str, words: str) -> Reply:
+    status, title = PROBLEMS.get(code, INVALID)
     try:
-        page = error_response(request, status, code, words)
+        return error_response(request, status, code, words)
     except Exception:
         log.exception("error page failed", code=code)
-        return plain_page(status, title, words, headers)
-    page.headers.extend(headers)
-    return page
+        return plain_page(status, title, words)
 
 
-def plain_page(status: int, title: str, words: str, headers: list[tuple[bytes, bytes]]) -> Reply:
-    """Draw a page without a frame: for names that are not served here, and for what breaks the frame."""
+def plain_page(status: int, title: str, words: str) -> Reply:
+    """Draw a page without a frame: for what breaks the frame itself."""
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-        f"<title>{escape(title)} · Perdure</title></head>"
-        f'<body><main><h1>{escape(title)}</h1><p>{escape(words)}</p><p><a href="/">Overview</a></p></main></body></html>'
+        f"<title>{escape(title)} · Perdure</title></head><body><main><h1>{escape(title)}</h1>"
+        f'<p>{escape(words)}</p><p><a href="/">Overview</a></p></main></body></html>'
     )
-    return Reply(body.encode(), status=status, headers=(HTML, *headers))
+    return Reply(body.encode(), status=status, headers=(HTML,))

@@ -17,11 +17,11 @@ class ApiError(Exception):
     """Something that the api answers in words."""
 
 
-class CannotStart(ApiError):  # noqa: N818 -- reads as the sentence it is
+class CannotStart(ApiError):
     """The process cannot start; the text says what happened and what to do next."""
 
 
-class Rejected(ApiError):  # noqa: N818 -- an outcome, not a fault
+class Rejected(ApiError):
     """A command was refused; nothing was changed."""
 
     def __init__(self, rejection: Rejection) -> None:
@@ -29,7 +29,7 @@ class Rejected(ApiError):  # noqa: N818 -- an outcome, not a fault
         self.rejection = rejection
 
 
-class Refused(ApiError):  # noqa: N818 -- an outcome, not a fault
+class Refused(ApiError):
     """A request was turned away. `code` is the problem's type; `detail` never repeats a value."""
 
     def __init__(
@@ -53,7 +53,7 @@ class NotFoundError(ApiError):
     """There is no such thing, or it belongs to someone else: one answer for both."""
 
 
-class Unavailable(ApiError):  # noqa: N818 -- an outcome, not a fault
+class Unavailable(ApiError):
     """It cannot be done now; the same may go through later."""
 
     def __init__(

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import inspect
-from perdure_contract.identifiers import NAME_PATTERN
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
+from perdure_contract.identifiers import NAME_PATTERN
 
 T = TypeVar("T")
 
@@ -76,7 +76,9 @@ def read(value: object, kind: type[T], *, at: str = "", strict: bool = True) -> 
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError:
-        faults = tuple(islice(_faults(value, inspect.type_info(kind), at, strict=strict), MAX_FAULTS))
+        faults = tuple(
+            islice(_faults(value, inspect.type_info(kind), at, strict=strict), MAX_FAULTS)
+        )
         raise invalid(faults or (FieldError(at, "not-valid", "This is not valid here."),)) from None
 
 
@@ -104,8 +106,10 @@ def _faults(value: object, kind: inspect.Type, at: str, *, strict: bool) -> Iter
         yield from _struct(value, kind, at, strict=strict)
     elif isinstance(kind, inspect.DictType) and isinstance(value, dict):
         yield from _dict(value, kind, at, strict=strict)
-    elif isinstance(kind, inspect.VarTupleType | inspect.ListType) and isinstance(value, list | tuple):
-        yield from _size(len(value), kind, at, "too-few", "too-many", "entries")
+    elif isinstance(kind, inspect.VarTupleType | inspect.ListType) and isinstance(
+        value, list | tuple
+    ):
+        yield from _size(len(value), kind, at, _ENTRIES)
         for index, item in enumerate(value):
             yield from _faults(item, kind.item_type, f"{at}/{index}", strict=strict)
     elif isinstance(kind, inspect.StrType) and isinstance(value, str):
@@ -117,7 +121,9 @@ def _faults(value: object, kind: inspect.Type, at: str, *, strict: bool) -> Iter
         yield from _number(float(str(value)), kind, at)
 
 
-def _struct(value: dict[str, Any], kind: inspect.StructType, at: str, *, strict: bool) -> Iterator[FieldError]:
+def _struct(
+    value: dict[str, Any], kind: inspect.StructType, at: str, *, strict: bool
+) -> Iterator[FieldError]:
     fields = {field.encode_name: field for field in kind.fields}
     if kind.tag_field is not None and value.get(kind.tag_field) != kind.tag:
         # Another kind has other fields: nothing else can be said of it.
@@ -142,17 +148,23 @@ def _tag(value: dict[str, Any], kind: inspect.StructType, at: str) -> Iterator[F
         yield FieldError(pointer(at, name), f"unknown-{name}", f"One of: {kind.tag}.")
 
 
-def _dict(value: dict[Any, Any], kind: inspect.DictType, at: str, *, strict: bool) -> Iterator[FieldError]:
-    yield from _size(len(value), kind, at, "too-few", "too-many", "entries")
+def _dict(
+    value: dict[Any, Any], kind: inspect.DictType, at: str, *, strict: bool
+) -> Iterator[FieldError]:
+    yield from _size(len(value), kind, at, _ENTRIES)
     for key, item in value.items():
         yield from _faults(key, kind.key_type, pointer(at, key), strict=strict)
         yield from _faults(item, kind.value_type, pointer(at, key), strict=strict)
 
 
-def _union(value: object, kind: inspect.UnionType, at: str, *, strict: bool) -> Iterator[FieldError]:
+def _union(
+    value: object, kind: inspect.UnionType, at: str, *, strict: bool
+) -> Iterator[FieldError]:
     fitting = [choice for choice in kind.types if _is_kind(value, choice, strict=strict)]
     if not fitting:
-        words = " or ".join(dict.fromkeys(KINDS.get(type(_bare(c)), "something else") for c in kind.types))
+        words = " or ".join(
+            dict.fromkeys(KINDS.get(type(_bare(c)), "something else") for c in kind.types)
+        )
         yield FieldError(at, "wrong-type", f"Must be {words}.")
         return
     found = [list(_faults(value, choice, at, strict=strict)) for choice in fitting]
@@ -160,28 +172,33 @@ def _union(value: object, kind: inspect.UnionType, at: str, *, strict: bool) -> 
 
 
 def _text(value: str, kind: inspect.StrType, at: str) -> Iterator[FieldError]:
-    faults = list(_size(len(value), kind, at, "too-short", "too-long", "characters"))
+    faults = list(_size(len(value), kind, at, _CHARACTERS))
     if kind.pattern is not None and re.search(kind.pattern, value) is None:
         code, words = PATTERN_WORDS.get(kind.pattern, NO_WORDS)
         faults = [FieldError(at, code, words)]
     yield from faults
 
 
+_ENTRIES: Final = ("too-few", "too-many", "entries")
+_CHARACTERS: Final = ("too-short", "too-long", "characters")
+
+
 def _size(
     size: int,
     kind: inspect.StrType | inspect.DictType | inspect.VarTupleType | inspect.ListType,
     at: str,
-    under: str,
-    over: str,
-    unit: str,
+    words: tuple[str, str, str],
 ) -> Iterator[FieldError]:
+    under, over, unit = words
     if kind.min_length is not None and size < kind.min_length:
         yield FieldError(at, under, f"At least {kind.min_length} {unit}.")
     if kind.max_length is not None and size > kind.max_length:
         yield FieldError(at, over, f"At most {kind.max_length} {unit}.")
 
 
-def _number(value: float, kind: inspect.IntType | inspect.FloatType, at: str) -> Iterator[FieldError]:
+def _number(
+    value: float, kind: inspect.IntType | inspect.FloatType, at: str
+) -> Iterator[FieldError]:
     over = kind.gt is not None and value <= kind.gt
     low = kind.ge if kind.ge is not None else kind.gt
     high = kind.le if kind.le is not None else kind.lt
@@ -202,7 +219,7 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
 
 
-def _is_kind(value: object, kind: inspect.Type, *, strict: bool) -> bool:  # noqa: PLR0911 -- one line a kind
+def _is_kind(value: object, kind: inspect.Type, *, strict: bool) -> bool:
     kind = _bare(kind)
     match kind:
         case inspect.AnyType():

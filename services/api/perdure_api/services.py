@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from perdure_runtime.nats_connection import NatsConnection
-
 from perdure_api.commands import Commands
 from perdure_api.errors import Unavailable
 from perdure_api.messaging.hub import Hub
@@ -19,7 +17,7 @@ from perdure_api.security.tokens import Tokens
 from perdure_api.settings import Settings
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Writer
-
+from perdure_runtime.nats_connection import NatsConnection
 
 MAX_BULKS_WAITING: Final = 8
 """Bulk requests are read one at a time, each may take 100 MB while it is; so many more may wait."""

@@ -3,16 +3,13 @@
 import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal, Optional, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, get_type_hints
 
 import asyncpg
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct, defstruct
 from msgspec.structs import replace
-from perdure_contract.objects import RunView
-from perdure_contract.specs import BlobRef, RunRequest
-from perdure_runtime import clock
 
 from perdure_api.commands import StoredAnswer
 from perdure_api.domain import run_commands as commands
@@ -39,9 +36,14 @@ from perdure_api.routes.writing import (
     read_clean,
     validated,
 )
+from perdure_contract.objects import RunView
+from perdure_contract.specs import BlobRef, RunRequest
+from perdure_runtime import clock
 
 Reason = Annotated[str, Meta(max_length=500)]
-Version = Annotated[int, Meta(ge=1, description="Refuse it when the run has another version by now.")]
+Version = Annotated[
+    int, Meta(ge=1, description="Refuse it when the run has another version by now.")
+]
 
 
 class Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,8 +86,11 @@ class Priority(Plain, frozen=True, kw_only=True):
 Rerun: Final = defstruct(
     "Rerun",
     [
-        *((name, Optional[hint], None) for name, hint in get_type_hints(Draft, include_extras=True).items()),
-        ("reason", Optional[Reason], None),
+        *(
+            (name, hint | None, None)
+            for name, hint in get_type_hints(Draft, include_extras=True).items()
+        ),
+        ("reason", Reason | None, None),
     ],
     kw_only=True,
     forbid_unknown_fields=True,
@@ -110,9 +115,7 @@ class Deleted(Struct, frozen=True):
 P = TypeVar("P", bound=Plain)
 
 
-async def act(
-    call: Call[NoQuery], kind: type[P], make: Callable[[P], Command]
-) -> ASGIApp:
+async def act(call: Call[NoQuery], kind: type[P], make: Callable[[P], Command]) -> ASGIApp:
     """Read an action's body, do it, answer with the run."""
     run_id = as_run_id(call.path("run_id"))
     body = await read_json(call.request, may_be_empty=True)
@@ -148,7 +151,11 @@ async def note_refusal(call: Call[Any], run_id: str, rejection: Rejection, kind:
         await call.services.database.pool.execute(
             "INSERT INTO perdure.refusals (tenant, run_id, kind, why, actor) "
             "VALUES ($1, $2::text::uuid, $3, $4, $5)",
-            caller.tenant, run_id, kind, rejection.message, caller.actor,
+            caller.tenant,
+            run_id,
+            kind,
+            rejection.message,
+            caller.actor,
         )
 
 
@@ -209,9 +216,7 @@ async def rerun(call: Call) -> ASGIApp:
     changes, plain = _apart(body)
     check_version(here, plain.expected_version)
     original = await with_content(call, here.run)
-    request = validated(
-        body, lambda b: read_rerun(original, changes, here.run.id, clean=b.clean)
-    )
+    request = validated(body, lambda b: read_rerun(original, changes, here.run.id, clean=b.clean))
     idempotency = idempotency_of(call.request, body, created)
     done = await call.services.commands.request_run(call.caller, request, idempotency=idempotency)
     return answered(done.result, created)
@@ -242,10 +247,13 @@ async def with_content(call: Call[Any], run: Run) -> RunRequest:
         if isinstance(content, BlobRef):
             data = await call.services.database.pool.fetchval(
                 "SELECT data FROM perdure.blobs WHERE run_id = $1::text::uuid AND sha256 = $2",
-                run.id, bytes.fromhex(content.sha256),
+                run.id,
+                bytes.fromhex(content.sha256),
             )
             if data is None:
-                raise Rejected(Rejection(code="conflict", message=f"The {name} of this run was removed."))
+                raise Rejected(
+                    Rejection(code="conflict", message=f"The {name} of this run was removed.")
+                )
             texts[name] = data.decode()
     return replace(run.request, spec=replace(spec, **texts)) if texts else run.request
 
@@ -284,24 +292,34 @@ def removable(run: Run) -> tuple[str, ...]:
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [
-    _action("cancel", "End a run", Cancel, lambda b: commands.Cancel(force=b.force, reason=b.reason)),
     _action(
-        "resume", "Go on from a checkpoint", Resume,
+        "cancel", "End a run", Cancel, lambda b: commands.Cancel(force=b.force, reason=b.reason)
+    ),
+    _action(
+        "resume",
+        "Go on from a checkpoint",
+        Resume,
         lambda b: commands.Resume(checkpoint=b.checkpoint, reason=b.reason),
     ),
     _action(
-        "restart", "Start again", Restart,
+        "restart",
+        "Start again",
+        Restart,
         lambda b: commands.Restart(origin=b.origin, reason=b.reason),
     ),
     _action("retry-now", "Wait no more", Plain, lambda b: commands.RetryNow(reason=b.reason)),
     _action("hold", "Set a run aside", Plain, lambda b: commands.Hold(reason=b.reason)),
     _action("release", "Let a held run go on", Plain, lambda b: commands.Release(reason=b.reason)),
     _action(
-        "fail", "Declare a run failed", Fail,
+        "fail",
+        "Declare a run failed",
+        Fail,
         lambda b: commands.Fail(message=b.message, reason=b.reason),
     ),
     _action(
-        "priority", "Give a run another priority", Priority,
+        "priority",
+        "Give a run another priority",
+        Priority,
         lambda b: commands.Reprioritise(priority=b.priority, reason=b.reason),
     ),
     retry_items,

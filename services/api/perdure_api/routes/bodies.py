@@ -50,7 +50,9 @@ async def read_json(
         return Body({}, hashlib.sha256(b"").digest(), clean=True)
     content_type = header(request.scope, b"content-type")
     if content_type != b"application/json" and not _is_json(content_type):
-        raise Refused("unsupported-media-type", "Send the body as `Content-Type: application/json`.")
+        raise Refused(
+            "unsupported-media-type", "Send the body as `Content-Type: application/json`."
+        )
     return Body(parse(data), hashlib.sha256(data).digest(), clean=b"\\u" not in data)
 
 
@@ -99,7 +101,9 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 -- a decoder's mouth
         words = "is not complete JSON" if cut_off else "is not JSON"
         raise Refused("malformed-json", f"The body {words} (byte {byte}).") from error
     except ValueError as error:
-        raise Refused("malformed-json", "A number in the body is not one that JSON can carry.") from error
+        raise Refused(
+            "malformed-json", "A number in the body is not one that JSON can carry."
+        ) from error
 
 
 def refuse_too_deep(value: object) -> None:

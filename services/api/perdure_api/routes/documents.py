@@ -86,7 +86,9 @@ def openapi(operations: Sequence[Operation]) -> Json:
     """Make the OpenAPI 3.1 document."""
     kinds: list[Any] = [Problem]
     for said in operations:
-        kinds += [kind for kind in (said.query, said.body, said.answer) if kind not in (None, *kinds)]
+        kinds += [
+            kind for kind in (said.query, said.body, said.answer) if kind not in (None, *kinds)
+        ]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)
     by_kind = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, Json] = {}
@@ -104,7 +106,11 @@ def openapi(operations: Sequence[Operation]) -> Json:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "`perdure token create`"}
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`perdure token create`",
+                }
             },
             "responses": {
                 "problem": {
@@ -122,7 +128,10 @@ def _operation(said: Operation, by_kind: dict[int, Json], components: Json) -> J
         "summary": said.summary,
         "description": _permission(said),
         "security": [] if said.permission == "public" else [{"token": []}],
-        "responses": {str(said.status): _answer(said, by_kind), "default": {"$ref": "#/components/responses/problem"}},
+        "responses": {
+            str(said.status): _answer(said, by_kind),
+            "default": {"$ref": "#/components/responses/problem"},
+        },
     }
     parameters = [*_path_parameters(said), *_query_parameters(said, by_kind, components)]
     if "Idempotency-Replayed" in said.headers:
@@ -146,7 +155,8 @@ def _answer(said: Operation, by_kind: dict[int, Json]) -> Json:
         answer["content"][other] = {"schema": {"type": "string"}}
     if said.headers:
         answer["headers"] = {
-            name: {"description": about, "schema": {"type": "string"}} for name, about in said.headers.items()
+            name: {"description": about, "schema": {"type": "string"}}
+            for name, about in said.headers.items()
         }
     return answer
 
@@ -155,7 +165,12 @@ def _path_parameters(said: Operation) -> list[Json]:
     names = [part[1:-1] for part in said.path.split("/") if part.startswith("{")]
     kinds = {"run_id": {"type": "string", "format": "uuid"}}
     return [
-        {"name": name, "in": "path", "required": True, "schema": kinds.get(name, {"type": "string"})}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": kinds.get(name, {"type": "string"}),
+        }
         for name in names
     ]
 
@@ -204,26 +219,40 @@ def _page(operations: Sequence[Operation]) -> str:
         f'<link rel="stylesheet" href="{asset_href("app.css")}" integrity="{asset_integrity("app.css")}">'
         '<link rel="icon" href="data:,"></head><body><main><h1>The API of Perdure</h1>'
         "<p>Whole descriptions: "
-        '<a href="/api/openapi.json">OpenAPI</a> (HTTP) and <a href="/api/asyncapi.json">AsyncAPI</a> (NATS). '
+        '<a href="/api/openapi.json">OpenAPI</a> (HTTP) and '
+        '<a href="/api/asyncapi.json">AsyncAPI</a> (NATS). '
         "Send <code>Authorization: Bearer pd_…</code>; <code>perdure token create</code> makes one.</p>"
         "<table><thead><tr><th>Method</th><th>Path</th><th>What it does</th><th>Who may</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></main></body></html>"
     )
 
 
-@operation("GET", "/api/openapi.json", permission="public", summary="Read the OpenAPI document of this api")
+@operation(
+    "GET", "/api/openapi.json", permission="public", summary="Read the OpenAPI document of this api"
+)
 async def read_openapi(call: Call) -> ASGIApp:
     """Give the document; it is made of what the routes declare and check."""
     return _json(documents_of(call).openapi)
 
 
-@operation("GET", "/api/asyncapi.json", permission="public", summary="Read the AsyncAPI document of the events")
+@operation(
+    "GET",
+    "/api/asyncapi.json",
+    permission="public",
+    summary="Read the AsyncAPI document of the events",
+)
 async def read_asyncapi(call: Call) -> ASGIApp:
     """Give the document."""
     return _json(documents_of(call).asyncapi)
 
 
-@operation("GET", "/api/docs", permission="public", summary="See all operations on one page", media_type="text/html")
+@operation(
+    "GET",
+    "/api/docs",
+    permission="public",
+    summary="See all operations on one page",
+    media_type="text/html",
+)
 async def read_page(call: Call) -> ASGIApp:
     """Give the page."""
     return Reply(documents_of(call).page, headers=(_HTML,))

@@ -5,7 +5,6 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
-from perdure_contract.objects import ExecutorView
 
 from perdure_api.errors import NotFoundError
 from perdure_api.projections.executors import get_executor, list_executors
@@ -13,6 +12,7 @@ from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.queues import Why, name_of
 from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import WRITES, position_header, read_fields
+from perdure_contract.objects import ExecutorView
 
 
 class Executors(Struct, frozen=True):
@@ -22,7 +22,9 @@ class Executors(Struct, frozen=True):
     next: None = None
 
 
-@operation("GET", "/api/executors", permission="view", summary="List the executors", answer=Executors)
+@operation(
+    "GET", "/api/executors", permission="view", summary="List the executors", answer=Executors
+)
 async def list_all(call: Call) -> ASGIApp:
     """Give every executor as the api last heard of it."""
     executors = await list_executors(call.services.database.pool, call.caller.tenant)
@@ -30,7 +32,11 @@ async def list_all(call: Call) -> ASGIApp:
 
 
 @operation(
-    "GET", "/api/executors/{name}", permission="view", summary="Read an executor", answer=ExecutorView
+    "GET",
+    "/api/executors/{name}",
+    permission="view",
+    summary="Read an executor",
+    answer=ExecutorView,
 )
 async def read_one(call: Call) -> ASGIApp:
     """Give one executor."""

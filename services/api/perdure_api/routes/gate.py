@@ -8,8 +8,9 @@ import ipaddress
 from typing import Final, Protocol
 from urllib.parse import parse_qs, quote, urlsplit
 
+from litestar.enums import ScopeType
 from litestar.exceptions import MethodNotAllowedException
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
 
 from perdure_api.errors import Refused
 from perdure_api.routes.bodies import MAX_BODY_BYTES, read_bytes
@@ -28,9 +29,14 @@ class Doors(Protocol):
     """What the gate asks: who has this token, whose is this cookie."""
 
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> Tokens:
+        """Tokens of programs."""
+        ...
+
     @property
-    def sessions(self) -> Sessions: ...
+    def sessions(self) -> Sessions:
+        """Sessions of browsers."""
+        ...
 
 
 class Gate:
@@ -42,7 +48,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass with its caller noted, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         permission: Permission | None = scope["route_handler"].opt.get("permission")
@@ -106,10 +112,10 @@ async def _check_form(scope: HTTPScope, receive: Receive, session: Session) -> R
 def _again(data: bytes, receive: Receive) -> Receive:
     given = False
 
-    async def replay() -> Message:
+    async def replay() -> HTTPReceiveMessage:
         nonlocal given
         if given:
-            return await receive()
+            return await receive()  # type: ignore[return-value]  # of an HTTP connection
         given = True
         return {"type": "http.request", "body": data, "more_body": False}
 
@@ -134,10 +140,15 @@ def _is_from_here(scope: HTTPScope) -> bool:
     return ipaddress.ip_address(client[0]).is_loopback
 
 
-def login_address(scope: Scope) -> str:
+def login_address(scope: HTTPScope) -> str:
     """Give the login page, which leads back to where one wanted to go."""
     path = scope["path"]
-    if scope["method"] != "GET" or path == "/" or not path.startswith("/") or path.startswith(("//", "/\\")):
+    if (
+        scope["method"] != "GET"
+        or path == "/"
+        or not path.startswith("/")
+        or path.startswith(("//", "/\\"))
+    ):
         return "/login"
     query = scope["query_string"].decode("latin-1")
     return "/login?next=" + quote(f"{path}?{query}" if query else path, safe="/")

@@ -28,13 +28,25 @@ class Readiness(Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
-@operation("GET", "/healthz", permission="public", summary="Tell whether the process is alive", answer=Alive)
+@operation(
+    "GET",
+    "/healthz",
+    permission="public",
+    summary="Tell whether the process is alive",
+    answer=Alive,
+)
 async def healthz(_call: Call) -> ASGIApp:
     """Answer, which is all there is to it."""
     return json_reply(Alive())
 
 
-@operation("GET", "/readyz", permission="public", summary="Tell whether requests are taken", answer=Readiness)
+@operation(
+    "GET",
+    "/readyz",
+    permission="public",
+    summary="Tell whether requests are taken",
+    answer=Readiness,
+)
 async def readyz(call: Call) -> ASGIApp:
     """503 without PostgreSQL or with pending migrations; without NATS requests are still taken."""
     try:

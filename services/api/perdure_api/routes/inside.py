@@ -1,7 +1,7 @@
 """What is inside one run: its events, attempts, checkpoints and output. Always current."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
@@ -155,7 +155,7 @@ async def ask_why(call: Call) -> ASGIApp:
     return json_reply(await why(call.services.database, await found(call)))
 
 
-async def found(call: Call) -> Found:  # type: ignore[type-arg]  # whatever the query
+async def found(call: Call[Any]) -> Found:
     """Give the run of a path; one of somebody else is not there."""
     run_id = as_run_id(call.path("run_id"))
     run = await find_run(call.services.database, call.caller.tenant, run_id)

@@ -20,7 +20,9 @@ async def log_in(request: HttpRequest) -> ASGIApp:
     services = services_of(request)
     if request.scope["state"].get("head_only"):
         # Asking what is there must not use it up.
-        raise Refused("method-not-allowed", "A login link is opened with GET.", headers=(("allow", "GET"),))
+        raise Refused(
+            "method-not-allowed", "A login link is opened with GET.", headers=(("allow", "GET"),)
+        )
     peer = request.client.host if request.client is not None else ""
     services.logins.check(peer)
     try:

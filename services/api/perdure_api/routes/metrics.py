@@ -4,7 +4,14 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from perdure_api.routes.operations import Call, operation
@@ -25,13 +32,24 @@ SECONDS: Final = Histogram(
 )
 _BY_KIND: Final = {kind: REQUESTS.labels(f"{kind}xx") for kind in range(1, 6)}
 _POSITION: Final = Gauge("perdure_log_position", "Last position of the log.", registry=REGISTRY)
-_WAITING: Final = Gauge("perdure_writer_waiting", "Commands that wait for the writer.", registry=REGISTRY)
-_STREAMS: Final = Gauge("perdure_streams_open", "Open event streams of this process.", registry=REGISTRY)
+_WAITING: Final = Gauge(
+    "perdure_writer_waiting", "Commands that wait for the writer.", registry=REGISTRY
+)
+_STREAMS: Final = Gauge(
+    "perdure_streams_open", "Open event streams of this process.", registry=REGISTRY
+)
 _NATS: Final = Gauge("perdure_nats_connected", "1 while NATS is connected.", registry=REGISTRY)
-_POSTGRES: Final = Gauge("perdure_postgres_connected", "1 while the writer is connected.", registry=REGISTRY)
-_RUNS: Final = Gauge("perdure_runs", "Runs that wait in a queue, for a time, or run.", ("phase",), registry=REGISTRY)
+_POSTGRES: Final = Gauge(
+    "perdure_postgres_connected", "1 while the writer is connected.", registry=REGISTRY
+)
+_RUNS: Final = Gauge(
+    "perdure_runs", "Runs that wait in a queue, for a time, or run.", ("phase",), registry=REGISTRY
+)
 _BEHIND: Final = Gauge(
-    "perdure_follower_position", "How far each follower of the log has come.", ("name",), registry=REGISTRY
+    "perdure_follower_position",
+    "How far each follower of the log has come.",
+    ("name",),
+    registry=REGISTRY,
 )
 
 # Each arm has a partial index, so a million ended runs cost nothing.
@@ -58,7 +76,9 @@ def observe(status: int, seconds: float) -> None:
 async def read_metrics(call: Call) -> ASGIApp:
     """Give all figures; those of the store are left as they were while it is away."""
     await _look(call.services)
-    return Reply(generate_latest(REGISTRY), headers=((b"content-type", CONTENT_TYPE_LATEST.encode()),))
+    return Reply(
+        generate_latest(REGISTRY), headers=((b"content-type", CONTENT_TYPE_LATEST.encode()),)
+    )
 
 
 async def _look(services: Services) -> None:

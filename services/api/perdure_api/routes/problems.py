@@ -6,11 +6,11 @@ from typing import Final
 import asyncpg
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Scope
-from perdure_runtime import logs
 
 from perdure_api.domain.rejections import Rejection
 from perdure_api.errors import NotFoundError, Refused, Rejected, Unavailable
 from perdure_api.routes.replies import Header, Reply, encode
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -54,6 +54,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 }
 INVALID: Final = (422, "A field is not valid")
 
+
 def is_api(path: str) -> bool:
     """Tell whether a path is for programs (answers in JSON) or for people (answers in HTML)."""
     return path.startswith("/api/") or path in ("/api", "/healthz", "/readyz", "/metrics")
@@ -72,13 +73,24 @@ def translate(error: Exception) -> Refused | Rejected | Unavailable | None:
         case NotFoundException() | NotFoundError():
             return Refused("not-found", "There is nothing here under this address.")
         case MethodNotAllowedException():
-            allow = ", ".join(sorted(m for m in (error.headers or {}).get("allow", "").split(", ") if m != "OPTIONS"))
+            allow = ", ".join(
+                sorted(
+                    m for m in (error.headers or {}).get("allow", "").split(", ") if m != "OPTIONS"
+                )
+            )
             return Refused(
-                "method-not-allowed", "This address does not take this method.", headers=(("allow", allow),)
+                "method-not-allowed",
+                "This address does not take this method.",
+                headers=(("allow", allow),),
             )
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return Refused("bad-request", "The request cannot be understood.")
-        case OSError() | TimeoutError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError():
+        case (
+            OSError()
+            | TimeoutError()
+            | asyncpg.InterfaceError()
+            | asyncpg.PostgresConnectionError()
+        ):
             return Unavailable("The store cannot be reached; nothing was changed.")
         case asyncpg.OperatorInterventionError() | asyncpg.InsufficientResourcesError():
             return Unavailable("The store is not ready; nothing was changed.")

@@ -1,5 +1,6 @@
 """Reading the query: declared as a type, strict about everything else."""
 
+from functools import cache
 from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import unquote_to_bytes
 
@@ -25,36 +26,40 @@ def read_query(request: HttpRequest, kind: type[Query]) -> Query:
     Raises:
         Refused: when one is unknown, repeated, not UTF-8, of the wrong type or out of range.
     """
-    given = parse(request.scope["query_string"])
-    if not given and not required(kind):
+    query = request.scope["query_string"]
+    if not query and not required(kind):
         return kind()
+    given = parse(query)
     fields = {field.name: field for field in structs.fields(kind)}
     faults = tuple(
-        unknown(pointer("", name), name, list(fields), what="parameter") for name in given if name not in fields
+        unknown(pointer("", name), name, list(fields), what="parameter")
+        for name in given
+        if name not in fields
     )
     if faults:
         raise invalid(faults)
     lists = list_fields(kind)
     values: dict[str, Any] = {
-        name: [part for part in value.split(",") if part] if name in lists else value for name, value in given.items()
+        name: [part for part in value.split(",") if part] if name in lists else value
+        for name, value in given.items()
     }
     return read(values, kind, strict=False)
 
 
+@cache
 def required(kind: type[Struct]) -> bool:
     """Tell whether a query has parameters that must be given."""
     return any(field.required for field in structs.fields(kind))
 
 
-_lists: dict[type[Struct], frozenset[str]] = {}
-
-
+@cache
 def list_fields(kind: type[Struct]) -> frozenset[str]:
     """Name the parameters that take several values, separated by commas."""
-    if kind not in _lists:
-        hints = get_type_hints(kind)
-        _lists[kind] = frozenset(name for name, hint in hints.items() if getattr(hint, "__origin__", None) is tuple)
-    return _lists[kind]
+    return frozenset(
+        name
+        for name, hint in get_type_hints(kind).items()
+        if getattr(hint, "__origin__", None) is tuple
+    )
 
 
 def parse(query: bytes) -> dict[str, str]:
@@ -68,9 +73,14 @@ def parse(query: bytes) -> dict[str, str]:
         name, _, value = part.replace(b"+", b" ").partition(b"=")
         key = _text(name)
         if key.lower() in CREDENTIALS:
-            raise Refused("credential-in-url", "Send the token as `Authorization: Bearer …`, never in the address.")
+            raise Refused(
+                "credential-in-url",
+                "Send the token as `Authorization: Bearer …`, never in the address.",
+            )
         if key in given:
-            fault = FieldError(pointer("", key), "duplicate-parameter", "This parameter is given twice.")
+            fault = FieldError(
+                pointer("", key), "duplicate-parameter", "This parameter is given twice."
+            )
             raise Refused("duplicate-parameter", "A parameter is given twice.", errors=(fault,))
         given[key] = _text(value)
     return given

@@ -7,8 +7,6 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_contract.identifiers import Name
-from perdure_contract.objects import QueueView
 
 from perdure_api.domain.queue import Queue
 from perdure_api.errors import NotFoundError
@@ -17,6 +15,8 @@ from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import WRITES, position_header, read_fields
 from perdure_api.store.writer import Done
+from perdure_contract.identifiers import Name
+from perdure_contract.objects import QueueView
 
 
 class Queues(Struct, frozen=True):
@@ -66,7 +66,10 @@ async def configure(call: Call) -> ASGIApp:
     return await _changed(
         call,
         lambda name: call.services.commands.configure_queue(
-            call.caller, name, concurrency=limits.concurrency, rate_per_minute=limits.rate_per_minute
+            call.caller,
+            name,
+            concurrency=limits.concurrency,
+            rate_per_minute=limits.rate_per_minute,
         ),
     )
 

@@ -17,12 +17,14 @@ class Reply:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, body: bytes = b"", *, status: int = HTTPStatus.OK, headers: Iterable[Header] = ()) -> None:
+    def __init__(
+        self, body: bytes = b"", *, status: int = HTTPStatus.OK, headers: Iterable[Header] = ()
+    ) -> None:
         self.body = body
         self.status = status
         self.headers = [*headers]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
         """Send it. `receive` is not looked at: the body, if one was sent, has been read."""
         headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
@@ -33,7 +35,9 @@ class Reply:
         return self
 
 
-def json_reply(value: object, *, status: int = HTTPStatus.OK, headers: Iterable[Header] = ()) -> Reply:
+def json_reply(
+    value: object, *, status: int = HTTPStatus.OK, headers: Iterable[Header] = ()
+) -> Reply:
     """Answer with a value as JSON."""
     return Reply(_encoder.encode(value), status=status, headers=(JSON, *headers))
 
@@ -50,9 +54,11 @@ class Download:
         self._source = source
         self._headers = [*headers]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
         """Send it at the reader's speed."""
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self._headers})
+        await send(
+            {"type": "http.response.start", "status": HTTPStatus.OK, "headers": self._headers}
+        )
         async for part in self._source:
             if part:
                 await send({"type": "http.response.body", "body": part, "more_body": True})

@@ -11,10 +11,6 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
-from perdure_contract.envelope import Event
-from perdure_contract.objects import LogEntry, ProgressView
-from perdure_contract.wire import LiveProgress
-from perdure_runtime import clock
 
 from perdure_api.errors import NotFoundError, Refused, Unavailable
 from perdure_api.messaging.hub import Listener, Printed, Progressed
@@ -26,6 +22,10 @@ from perdure_api.routes.streaming import PING_SECONDS, Streamed, frame, ping
 from perdure_api.security.access import header
 from perdure_api.services import Services
 from perdure_api.store.logs import read_lines
+from perdure_contract.envelope import Event
+from perdure_contract.objects import LogEntry, ProgressView
+from perdure_contract.wire import LiveProgress
+from perdure_runtime import clock
 
 MAX_STREAMS: Final = 2000
 """Open streams of one process."""
@@ -118,7 +118,9 @@ class _Following:
                     told = self._here.run.version
                     if told > self._seen.version:
                         self._seen = Seen(told, self._seen.attempt, self._seen.line)
-                        yield self._frame("state", run_view(self._here.run, self._here.now, self._here.live))
+                        yield self._frame(
+                            "state", run_view(self._here.run, self._here.now, self._here.live)
+                        )
                     if self._here.run.is_final:
                         yield self._frame("end", End(self._here.run.phase))
                         return
@@ -172,7 +174,11 @@ class _Following:
         while True:
             after = self._seen.line if number == self._seen.attempt else 0
             lines = await read_lines(
-                self._services.database.pool, self._here.run.id, number, after=after, limit=LINES_AT_ONCE
+                self._services.database.pool,
+                self._here.run.id,
+                number,
+                after=after,
+                limit=LINES_AT_ONCE,
             )
             if lines.items:
                 self._seen = Seen(self._seen.version, number, lines.next)

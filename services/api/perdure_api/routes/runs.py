@@ -7,8 +7,6 @@ from typing import Annotated, Final
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_contract.objects import RunView, State
-from perdure_runtime import clock
 
 from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run, state_at
@@ -27,6 +25,8 @@ from perdure_api.routes.writing import (
     idempotency_of,
     validated,
 )
+from perdure_contract.objects import RunView, State
+from perdure_runtime import clock
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=1, le=500)]
@@ -117,14 +117,18 @@ async def request_runs(call: Call) -> ASGIApp:
         return answered(done.result, created_many)
 
 
-@operation("GET", "/api/runs", permission="view", summary="Find runs", query=RunFilter, answer=RunPage)
+@operation(
+    "GET", "/api/runs", permission="view", summary="Find runs", query=RunFilter, answer=RunPage
+)
 async def list_runs(call: Call[RunFilter]) -> ASGIApp:
     """List runs, newest first unless asked otherwise."""
     query = call.query
     database = call.services.database
     if query.min_position is not None and not await run_list.wait_for(database, query.min_position):
         raise Unavailable("The list has not come that far yet.", code="behind")
-    wanted = run_list.Filter(**{name: getattr(query, name) for name in run_list.Filter.__struct_fields__})
+    wanted = run_list.Filter(
+        **{name: getattr(query, name) for name in run_list.Filter.__struct_fields__}
+    )
     page = await run_list.find(
         database, call.caller.tenant, wanted, sort=query.sort, after=query.after, limit=query.limit
     )
@@ -134,7 +138,9 @@ async def list_runs(call: Call[RunFilter]) -> ASGIApp:
     return json_reply(RunPage(views, page.next))
 
 
-@operation("GET", "/api/runs/{run_id}", permission="view", summary="Read a run", query=AsOf, answer=RunView)
+@operation(
+    "GET", "/api/runs/{run_id}", permission="view", summary="Read a run", query=AsOf, answer=RunView
+)
 async def read_one(call: Call[AsOf]) -> ASGIApp:
     """Show a run as it is now, or as of one of its events."""
     run_id = as_run_id(call.path("run_id"))
@@ -147,7 +153,9 @@ async def read_one(call: Call[AsOf]) -> ASGIApp:
 def created(run: Run) -> StoredAnswer:
     """Answer with a new run."""
     headers = {"location": f"/api/runs/{run.id}", POSITION: str(run.position)}
-    return StoredAnswer(status=HTTPStatus.CREATED, body=encode(run_view(run, run.created_at)), headers=headers)
+    return StoredAnswer(
+        status=HTTPStatus.CREATED, body=encode(run_view(run, run.created_at)), headers=headers
+    )
 
 
 def created_many(runs: list[Run]) -> StoredAnswer:
@@ -155,7 +163,9 @@ def created_many(runs: list[Run]) -> StoredAnswer:
     items = tuple(Requested(run.id, state_at(run, run.created_at)) for run in runs)
     position = max(run.position for run in runs)
     return StoredAnswer(
-        status=HTTPStatus.CREATED, body=encode(RequestedMany(items)), headers={POSITION: str(position)}
+        status=HTTPStatus.CREATED,
+        body=encode(RequestedMany(items)),
+        headers={POSITION: str(position)},
     )
 
 

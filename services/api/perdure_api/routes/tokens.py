@@ -8,8 +8,6 @@ import asyncpg
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
-from perdure_runtime import clock
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.domain.callers import Role
 from perdure_api.domain.rejections import FieldError
@@ -20,6 +18,8 @@ from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import WRITES, position_header, read_fields
 from perdure_api.security.issuing import issue_token
 from perdure_api.security.links import LIFETIME, issue_login_link
+from perdure_runtime import clock
+from perdure_runtime.clock import rfc3339
 
 _LIST: Final = """
 SELECT token_id, name, role, created_at, expires_at, revoked_at, last_used
@@ -90,7 +90,9 @@ async def issue(call: Call) -> ASGIApp:
     """Make a token; the answer is the only place that tells its secret."""
     new = await read_fields(call.request, NewToken)
     if not new.name.isprintable() or new.name.isspace():
-        fault = FieldError("/name", "bad-text", "A name has no control characters and is not blank.")
+        fault = FieldError(
+            "/name", "bad-text", "A name has no control characters and is not blank."
+        )
         raise invalid((fault,))
     if new.expires_at is not None and new.expires_at <= clock.now():
         raise invalid((FieldError("/expires_at", "in-past", "A time to come."),))

@@ -20,7 +20,9 @@ RUN_ID_LENGTH: Final = 36
 _HEX: Final = frozenset("0123456789abcdef")
 
 POSITION: Final = "perdure-position"
-WRITES: Final = {"Perdure-Position": "The log's position after this; give it to lists as `min_position`."}
+WRITES: Final = {
+    "Perdure-Position": "The log's position after this; give it to lists as `min_position`."
+}
 CREATES: Final = {
     **WRITES,
     "Location": "Where what was made is.",
@@ -51,7 +53,9 @@ def idempotency_of(
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY or not key.decode("latin-1").isprintable():
-        fault = FieldError("/Idempotency-Key", "out-of-range", f"1 to {MAX_KEY} printable characters.")
+        fault = FieldError(
+            "/Idempotency-Key", "out-of-range", f"1 to {MAX_KEY} printable characters."
+        )
         raise invalid((fault,))
     of = hashlib.sha256(request.scope["path"].encode() + b"\n" + body.sha256).digest()
     return Idempotency(key=key.decode("latin-1"), body_sha256=of, render=render)
@@ -74,7 +78,11 @@ def position_header(position: int) -> tuple[bytes, bytes]:
 
 def as_run_id(text: str) -> str:
     """Take a run's id from a path; what cannot be one is simply not there."""
-    if len(text) != RUN_ID_LENGTH or not _HEX.issuperset(text.replace("-", "")) or text[8::5][:4] != "----":
+    if (
+        len(text) != RUN_ID_LENGTH
+        or not _HEX.issuperset(text.replace("-", ""))
+        or text[8::5][:4] != "----"
+    ):
         raise NotFoundError(text)
     return text
 

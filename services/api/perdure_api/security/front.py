@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from perdure_runtime.clock import monotonic, new_id
 
 from perdure_api.errors import Refused, Unavailable
 from perdure_api.security import headers as answer_headers
 from perdure_api.settings import LOOPBACK_NAMES, Settings, is_loopback
+from perdure_runtime.clock import monotonic, new_id
 
 MAX_HEAD_BYTES: Final = 8192
 MAX_HEAD_FIELDS: Final = 100
@@ -83,7 +84,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, pass on, and see that something is answered whatever happens."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._not_http(scope, receive, send)
             return
         request_id = new_id()
@@ -127,17 +128,21 @@ class Front:
                 host = value
         if host is None or not self._hosts.allows(host):
             raise Refused(
-                "wrong-host", "Perdure is not served under this name. Set PERDURE_PUBLIC_URL to allow it."
+                "wrong-host",
+                "Perdure is not served under this name. Set PERDURE_PUBLIC_URL to allow it.",
             )
         if size + len(scope["raw_path"]) + len(scope["query_string"]) > MAX_HEAD_BYTES or (
             len(list(fields)) > MAX_HEAD_FIELDS
         ):
-            raise Refused("headers-too-large", "Address and headers together are limited to 8 kB and 100 fields.")
+            raise Refused(
+                "headers-too-large",
+                "Address and headers together are limited to 8 kB and 100 fields.",
+            )
         if self.at_once > MAX_AT_ONCE:
             raise Unavailable("Too many requests at once; try again in a second.", code="busy")
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
+        if scope["type"] == ScopeType.WEBSOCKET:
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
             await self._app(scope, receive, send)

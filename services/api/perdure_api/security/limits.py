@@ -3,9 +3,8 @@
 from collections import deque
 from typing import Final
 
-from perdure_runtime.clock import monotonic
-
 from perdure_api.errors import Refused
+from perdure_runtime.clock import monotonic
 
 FAILURES: Final = 5
 WINDOW_SECONDS: Final = 60.0
@@ -30,7 +29,9 @@ class Failures:
         elif len(times) >= FAILURES:
             wait = max(1, round(times[0] + WINDOW_SECONDS - monotonic()))
             raise Refused(
-                "too-many-requests", "Too many attempts; wait a minute.", headers=(("retry-after", str(wait)),)
+                "too-many-requests",
+                "Too many attempts; wait a minute.",
+                headers=(("retry-after", str(wait)),),
             )
 
     def failed(self, peer: str) -> None:

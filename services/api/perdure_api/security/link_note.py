@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
-from perdure_runtime import logs
 
 from perdure_api.security.links import PATH, issue_login_link, stays_usable
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -29,7 +29,9 @@ class LinkNote:
 
     async def tick(self) -> float:
         """Replace a link that was used, by whichever process, or is about to end."""
-        if not self._secret or not await stays_usable(self._pool, self._secret, longer_than=USABLE_FOR):
+        if not self._secret or not await stays_usable(
+            self._pool, self._secret, longer_than=USABLE_FOR
+        ):
             await self.replace()
         return LOOK_SECONDS
 

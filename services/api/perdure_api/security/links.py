@@ -1,21 +1,23 @@
 """One-time login links: opened once, within ten minutes, they become a browser's session."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
-from perdure_contract.identifiers import DEFAULT_TENANT
 
 from perdure_api.domain.callers import Caller, Role
 from perdure_api.errors import Refused
 from perdure_api.security.secrets import digest, new_secret
+from perdure_contract.identifiers import DEFAULT_TENANT
 
 LIFETIME: Final = timedelta(minutes=10)
 PATH: Final = "/login/"
 
-Connection = asyncpg.Connection | asyncpg.Pool
+Connection: TypeAlias = asyncpg.Connection | asyncpg.Pool
 
-_TIDY: Final = "DELETE FROM perdure.login_links WHERE expires_at < clock_timestamp() - interval '1 day'"
+_TIDY: Final = (
+    "DELETE FROM perdure.login_links WHERE expires_at < clock_timestamp() - interval '1 day'"
+)
 _ISSUE: Final = """
 INSERT INTO perdure.login_links (sha256, tenant, role, expires_at)
 VALUES ($1, $2, $3, clock_timestamp() + $4::interval)"""
@@ -46,7 +48,9 @@ async def use_login_link(connection: Connection, secret: str) -> Caller:
     """
     row = await connection.fetchrow(_USE, digest(secret))
     if row is None:
-        raise Refused("link-used", "This link was used or is too old. `perdure login` prints a new one.")
+        raise Refused(
+            "link-used", "This link was used or is too old. `perdure login` prints a new one."
+        )
     return Caller(actor="user:admin", tenant=row["tenant"], role=row["role"])
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
-from perdure_runtime.clock import monotonic
 
 from perdure_api.domain.callers import Caller
 from perdure_api.errors import Refused
 from perdure_api.security.secrets import digest, new_secret
+from perdure_runtime.clock import monotonic
 
 IDLE: Final = timedelta(hours=12)
 LIFETIME: Final = timedelta(days=7)
@@ -29,7 +29,9 @@ WHERE sha256 = $1 AND ended_at IS NULL AND expires_at > clock_timestamp()
   AND last_seen > clock_timestamp() - $2::interval"""
 _SEEN: Final = "UPDATE perdure.web_sessions SET last_seen = clock_timestamp() WHERE sha256 = $1"
 _END: Final = "UPDATE perdure.web_sessions SET ended_at = clock_timestamp() WHERE sha256 = $1"
-_TIDY: Final = "DELETE FROM perdure.web_sessions WHERE expires_at < clock_timestamp() - interval '7 days'"
+_TIDY: Final = (
+    "DELETE FROM perdure.web_sessions WHERE expires_at < clock_timestamp() - interval '7 days'"
+)
 
 
 class Session(Struct, frozen=True):
@@ -92,7 +94,9 @@ class Sessions:
 
     def _cookie(self, value: str, max_age: int) -> str:
         secure = "; Secure" if self._is_https else ""
-        return f"{self.cookie_name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}"
+        return (
+            f"{self.cookie_name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}"
+        )
 
     def _secret(self, cookies: bytes | None) -> str | None:
         if not cookies:

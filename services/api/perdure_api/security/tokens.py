@@ -11,11 +11,11 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
-from perdure_runtime.clock import monotonic, now
 
 from perdure_api.domain.callers import Caller, Role
 from perdure_api.errors import Refused
 from perdure_api.security.secrets import digest
+from perdure_runtime.clock import monotonic, now
 
 PREFIX: Final = "pd"
 REMEMBERED_SECONDS: Final = 0.5
@@ -61,7 +61,10 @@ class Tokens:
         if known is None or known.revoked or not compare_digest(known.sha256, digest(secret)):
             raise Refused("unauthorized", "This token is not known here.")
         if known.expires_at is not None and known.expires_at <= now():
-            raise Refused("token-expired", "This token has expired; make a new one with `perdure token create`.")
+            raise Refused(
+                "token-expired",
+                "This token has expired; make a new one with `perdure token create`.",
+            )
         return known.caller
 
     def forget(self, token_id: str) -> None:

@@ -19,6 +19,10 @@ async def prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    """Spare a round trip at each return to the pool: nothing of a session's own is ever set there."""
+
+
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection of its own: for the writer, for a leader, for a follower."""
     connection = await asyncpg.connect(url, timeout=5, command_timeout=COMMAND_TIMEOUT_SECONDS)
@@ -44,6 +48,7 @@ class Database:
             timeout=5,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
             init=prepare,
+            reset=_leave_as_it_is,
         )
         engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
