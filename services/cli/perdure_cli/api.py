@@ -2,7 +2,7 @@
 
 import click
 
-from perdure_api import bootstrap
+from perdure_api.bootstrap import main as serve
 
 
 @click.command()
@@ -12,4 +12,4 @@ def api() -> None:
     It reads its settings from the environment: PERDURE_DATABASE_URL and PERDURE_NATS_URL name the
     servers, PERDURE_HOST and PERDURE_PORT the address. It never migrates: see `perdure migrate`.
     """
-    bootstrap.main()
+    serve()

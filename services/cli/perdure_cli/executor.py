@@ -2,7 +2,7 @@
 
 import click
 
-from perdure_executor import bootstrap
+from perdure_executor.bootstrap import main as serve
 
 
 @click.command()
@@ -12,4 +12,4 @@ def executor() -> None:
     It needs PERDURE_NATS_URL and nothing else; PERDURE_EXECUTOR_NAME, PERDURE_EXECUTOR_SLOTS,
     PERDURE_EXECUTOR_LABELS and PERDURE_EXECUTOR_QUEUES say who it is and what it takes.
     """
-    bootstrap.main()
+    serve()
