@@ -7,10 +7,12 @@ from collections.abc import Callable
 import asyncpg
 import httpx
 import nats
+import psutil
 import pytest
 from nats.errors import Error as NatsError
 
 from tests.support.programs import clean_environment, start, stop
+from tests.support.stack import Database, OwnNats
 from tests.support.system import System
 from tests.support.waiting import eventually
 
@@ -126,6 +128,22 @@ async def test_the_database_url_may_not_rewrite_history(running_system: System) 
                 await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def test_servers_of_ones_own_are_used_and_left_alone(
+    start_system: Callable[..., System], empty_database: Database, own_nats: OwnNats
+) -> None:
+    system = start_system(
+        PERDURE_DATABASE_URL=empty_database.owner_url, PERDURE_NATS_URL=own_nats.urls.api
+    )
+    assert system.endpoint.database_url == empty_database.owner_url
+    assert system.endpoint.nats_url == own_nats.urls.api
+    assert system.endpoint.pids.postgres is None
+    assert system.endpoint.pids.nats is None
+    assert not (system.data_dir / "postgres").exists()
+    echo_completes(system)
+    assert system.stop() == 0
+    assert psutil.pid_exists(own_nats.pid)
 
 
 def test_a_host_that_others_can_reach_needs_a_public_url(
