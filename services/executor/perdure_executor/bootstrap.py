@@ -7,8 +7,9 @@ import signal
 import sqlite3
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
-from perdure_executor.errors import CannotStart, NoAnswer
+from perdure_executor.errors import CannotStart, NoAnswer, SpoolBroken
 from perdure_executor.link import Link
 from perdure_executor.settings import Settings, from_environment
 from perdure_executor.spool import Spool
@@ -23,6 +24,7 @@ log = logs.get(__name__)
 CONNECT_SECONDS = 15.0
 STOP_SECONDS = 3.6
 DELIVER_SECONDS = 1.0
+OLDEST_NATS = (2, 12)
 
 
 def main() -> None:
@@ -32,13 +34,16 @@ def main() -> None:
         settings = from_environment(os.environ)
         prepare(settings)
         lock = take_lock(settings)
-        try:
-            asyncio.run(run(settings))
-        finally:
-            os.close(lock)
-    except CannotStart as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        asyncio.run(run(settings))
+        os.close(lock)
+    except* (CannotStart, SpoolBroken) as group:
+        refuse(group.exceptions[0])
+
+
+def refuse(error: BaseException) -> NoReturn:
+    """End with one line."""
+    sys.stderr.write(f"{error}\n")
+    sys.exit(2)
 
 
 def prepare(settings: Settings) -> None:
@@ -81,67 +86,83 @@ async def run(settings: Settings) -> None:
 
     Raises:
         CannotStart: NATS cannot be reached at first, the spool is of no use, the name is taken.
+        SpoolBroken: the spool cannot be written any more.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    try:
-        spool = Spool(settings.spool)
-    except sqlite3.Error as error:
-        message = f"The spool {settings.spool / 'spool.sqlite'} cannot be opened: {error}."
-        raise CannotStart(message) from error
-    directory = os.open(settings.spool, os.O_RDONLY | os.O_DIRECTORY)
-    lease = Lease(directory)
-    os.close(directory)
+    spool = open_spool(settings)
+    lease = Lease(settings.spool)
     nats = NatsConnection(settings.nats_url, name=f"executor {settings.name}")
     link = Link(nats, settings, spool, lease)
     voice = Voice(nats)
-    worker = Worker(settings, spool, lease, voice, link.fetch)
     try:
-        await worker.open()
-        await connect(nats, worker)
-        await serve(link, worker, voice, stop)
+        async with asyncio.TaskGroup() as tasks:
+            worker = Worker(settings, spool, lease, voice, link.fetch, tasks)
+            await worker.open()
+            try:
+                await connect(nats, worker)
+                duties = [
+                    tasks.create_task(duty)
+                    for duty in (
+                        link.serve(worker),
+                        link.deliver(worker),
+                        worker.reader.read(),
+                        worker.ledger.fails(),
+                        voice.speak(),
+                    )
+                ]
+                await stop.wait()
+                await give_back(link, worker, duties)
+            finally:
+                worker.dismiss_warden()
     finally:
-        worker.dismiss_warden()
         await nats.close()
         spool.close()
+
+
+def open_spool(settings: Settings) -> Spool:
+    """Open the spool.
+
+    Raises:
+        CannotStart: when it cannot be read or written.
+    """
+    try:
+        return Spool(settings.spool)
+    except (sqlite3.Error, OSError) as error:
+        file = settings.spool / "spool.sqlite"
+        message = f"The spool {file} cannot be used ({error}): is the disk full or the file damaged?"
+        raise CannotStart(message) from error
 
 
 async def connect(nats: NatsConnection, worker: Worker) -> None:
     """Reach NATS; with attempts in hand there is no giving up.
 
     Raises:
-        CannotStart: when it cannot be reached.
+        CannotStart: when it cannot be reached, or is too old.
     """
     try:
         await nats.connect(patience_seconds=None if worker.holding() else CONNECT_SECONDS)
     except OSError as error:
         message = f"The executor {error}. Is PERDURE_NATS_URL right, and does the server run?"
         raise CannotStart(message) from error
+    version = nats.client.connected_server_version
+    if (version.major, version.minor) < OLDEST_NATS:
+        wanted = ".".join(map(str, OLDEST_NATS))
+        message = f"NATS is version {version.major}.{version.minor}: Perdure needs {wanted} or newer."
+        raise CannotStart(message)
 
 
-async def serve(link: Link, worker: Worker, voice: Voice, stop: asyncio.Event) -> None:
-    """Converse, read and deliver until told to stop; then give everything back."""
-    duties = [
-        asyncio.ensure_future(duty)
-        for duty in (link.serve(worker), worker.read(), link.deliver(worker), voice.speak())
-    ]
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait([*duties, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for duty in duties:
-            if duty.done():
-                duty.result()
-        log.info("stopping")
-        duties[0].cancel()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(worker.stop(), STOP_SECONDS)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(link.everything_delivered(), DELIVER_SECONDS)
-        with suppress(NoAnswer):
-            await link.leave(worker)
-    finally:
-        for task in (*duties, stopped):
-            task.cancel()
-        await asyncio.gather(*duties, stopped, return_exceptions=True)
+async def give_back(link: Link, worker: Worker, duties: list[asyncio.Task[None]]) -> None:
+    """End what runs, give it back to the api, say goodbye; what cannot be said now stays in the spool."""
+    log.info("stopping")
+    duties[0].cancel()  # no beats and no sessions any more; reports still go out
+    with suppress(TimeoutError):
+        await asyncio.wait_for(worker.stop(), STOP_SECONDS)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(link.everything_delivered(), DELIVER_SECONDS)
+    with suppress(NoAnswer):
+        await link.leave(worker)
+    for duty in duties:
+        duty.cancel()

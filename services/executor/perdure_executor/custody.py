@@ -19,6 +19,7 @@ from perdure_runtime import logs
 log = logs.get(__name__)
 
 START_SECONDS = 10.0
+TAKEN_SECONDS = 0.05
 _PROGRAM = Path(__file__).parent / "warden" / "__main__.py"
 
 
@@ -50,7 +51,10 @@ class Custody(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self._leaving = False
+        self._loop = asyncio.get_running_loop()
         self._unsaid = bytearray()
+        self._soon = False
+        self._sending: asyncio.TimerHandle | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     async def open(self, settings: Settings) -> Hello:
@@ -78,28 +82,39 @@ class Custody(asyncio.Protocol):
             os.close(spool)
 
     def start(self, key: str, order: Order) -> None:
-        """Have an attempt started; goes out with `flush`."""
-        self._unsaid += pack(START, key, encode(order))
+        """Have an attempt started."""
+        self._say(pack(START, key, encode(order)))
 
     def end(self, key: str, why: str, grace: float) -> None:
         """Have an attempt ended: TERM, grace, KILL."""
-        self._unsaid += pack(END, key, msgspec.json.encode({"why": why, "grace": grace}))
-        self.flush()
+        self._say(pack(END, key, msgspec.json.encode({"why": why, "grace": grace})))
 
     def taken(self, key: str) -> None:
-        """Tell that a record is safe here; goes out with whatever is said next."""
+        """Tell that a record is safe here; it goes out with what is said next, or a little later."""
         self._unsaid += pack(TAKEN, key)
+        if self._sending is None:
+            self._sending = self._loop.call_later(TAKEN_SECONDS, self._send)
 
     def leave(self) -> None:
         """Let the warden exit, when it holds nothing."""
         self._leaving = True
         self._unsaid += pack(LEAVE)
-        self.flush()
+        self._send()
         if self._transport is not None:
             self._transport.close()
 
-    def flush(self) -> None:
-        """Send all that was said."""
+    def _say(self, frame: bytes) -> None:
+        """Send it with all else that is said in this turn of the loop."""
+        self._unsaid += frame
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        self._soon = False
         if self._transport is not None and self._unsaid:
             self._transport.write(bytes(self._unsaid))
             self._unsaid.clear()

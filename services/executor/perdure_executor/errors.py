@@ -4,7 +4,8 @@
     ├── CannotStart     wrong settings, spool in use, name taken: exit 2 with its words
     ├── NoAnswer        the api did not answer: ask again later
     ├── InputGone       a script or input that was deleted or is damaged: the attempt is rejected
-    └── Rejected        a run that this executor may not or cannot start
+    ├── Rejected        a run that this executor may not or cannot start
+    └── SpoolBroken     the disk is full or failing: the agent ends, its successor reads what is there
 """
 
 
@@ -31,3 +32,7 @@ class InputGone(ExecutorError):
 
 class Rejected(ExecutorError):
     """The run cannot be started here; it is not tried again."""
+
+
+class SpoolBroken(ExecutorError):
+    """Nothing can be remembered any more."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import msgspec
 from nats.aio.msg import Msg
@@ -24,6 +25,7 @@ FIRST_BEAT_SECONDS = 1.0
 LEASE_SHARE = 5 / 6
 """Of the lease: attempts are ended here before the api gives them to others."""
 BEATS = 6
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MAX_BACKOFF_SECONDS = 2.0
 
 
@@ -45,6 +47,10 @@ class Link:
         self._spool = spool
         self._lease = lease
         self._session = spool.note("session")
+        # A host that crashed may have kept less than what had arrived.
+        boot = BOOT_ID.read_text().strip()
+        self._remembers = self._session is not None and spool.note("boot") == boot
+        spool.set_note("boot", boot)
         self._delivered = asyncio.Event()
         self._lease_seconds = FIRST_BEAT_SECONDS * BEATS
 
@@ -63,10 +69,10 @@ class Link:
         try:
             while True:
                 await self.everything_delivered()
-                worker.lost_some.clear()
+                worker.reader.lost_some.clear()
                 await self._open(worker)
-                await self._hold(worker)
-                await worker.cut_off()
+                if await self._hold(worker):
+                    await worker.cut_off()
         finally:
             if self._nats.connected:
                 await subscription.unsubscribe()
@@ -77,8 +83,8 @@ class Link:
             batch = self._spool.batch() if self._session is not None else []
             if not batch:
                 self._delivered.set()
-                worker.reported.clear()
-                await worker.reported.wait()
+                worker.ledger.reported.clear()
+                await worker.ledger.reported.wait()
                 continue
             message = _Reports(
                 executor=self._settings.name,
@@ -133,12 +139,15 @@ class Link:
             await self._delivered.wait()
 
     async def _open(self, worker: Worker) -> None:
-        session = clock.new_id()
+        # One that was asked for and never answered may have been opened: it is asked for again.
+        session = self._spool.note("asked") or clock.new_id()
+        self._spool.set_note("asked", session)
         previous = self._session
         worker.session = session  # grants may come before the answer does
         backoff = 0.1
         while True:
             asked_at = boottime()
+            lost = worker.lost()
             request = wire.OpenSession(
                 executor=self._settings.name,
                 session=session,
@@ -147,42 +156,52 @@ class Link:
                 queues=self._settings.queues,
                 program=program_version(),
                 holding=worker.holding(),
+                lost=lost,
+                remembers=self._remembers,
                 previous=previous,
             )
             try:
                 answer = await self._ask(subjects.SESSION, wire.encode(request))
             except NoAnswer as error:
-                await asyncio.sleep(max(backoff, error.retry_after_seconds))
+                await clock.pause(max(backoff, error.retry_after_seconds))
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
                 continue
             if answer.refused is not None:
                 raise CannotStart(answer.refused.why)
             if answer.opened is not None:
                 break
-            await asyncio.sleep(backoff)
+            await clock.pause(backoff)
         opened = answer.opened
-        self._spool.set_note("session", session)
+        with self._spool.together():
+            self._spool.set_note("session", session)
+            self._spool.set_note("asked", "")
+            worker.told_lost(lost)
         self._session = session
+        self._remembers = True
         self._extend(asked_at, opened.lease_seconds)
-        worker.reported.set()
-        worker.fill()
+        worker.ledger.reported.set()
+        worker.starter.fill()
         log.info("session opened", session=session, lease_seconds=opened.lease_seconds)
         for attempt in opened.revoked:
             worker.revoke(attempt)
         for cancel in opened.cancelling:
             worker.cancel(cancel)
 
-    async def _hold(self, worker: Worker) -> None:
-        """Beat until the session is over, by the api's word or because attempts were lost here."""
+    async def _hold(self, worker: Worker) -> bool:
+        """Beat until a new session is needed; give whether this one is over by the api's word.
+
+        Otherwise attempts were lost here: the api is told by opening a new session, and what waits
+        or runs meanwhile goes on.
+        """
         session = self._session or ""
-        while not worker.lost_some.is_set():
+        while not worker.reader.lost_some.is_set():
             pause = self._lease_seconds / BEATS
             try:
-                await asyncio.wait_for(worker.lost_some.wait(), pause)
-                return
+                await asyncio.wait_for(worker.reader.lost_some.wait(), pause)
+                return False
             except TimeoutError:
                 pass
-            while not worker.lost_some.is_set():
+            while not worker.reader.lost_some.is_set():
                 asked_at = boottime()
                 request = wire.Heartbeat(
                     executor=self._settings.name,
@@ -193,23 +212,24 @@ class Link:
                 try:
                     answer = await self._ask(subjects.HEARTBEAT, wire.encode(request), max(pause, 1.0))
                 except NoAnswer:
-                    await asyncio.sleep(min(pause, 0.5))
+                    await clock.pause(min(pause, 0.5))
                     continue
                 break
             else:
-                return
+                return False
             beat = answer.beat
             if beat is None:
                 continue
             if not beat.live:
                 log.warning("session is over", session=session)
-                return
+                return True
             self._extend(asked_at, beat.lease_seconds)
             worker.draining = worker.draining or beat.drain
             for attempt in beat.revoked:
                 worker.revoke(attempt)
             for cancel in beat.cancelling:
                 worker.cancel(cancel)
+        return False
 
     def _extend(self, asked_at: float, lease_seconds: float) -> None:
         """Count from when it was asked: the answer may have been long on its way."""
@@ -232,7 +252,7 @@ class Link:
             waited += boottime() - asked_at
             if waited >= SYNC_AFTER_SECONDS:
                 await asyncio.to_thread(self._spool.sync)
-            await asyncio.sleep(pause)
+            await clock.pause(pause)
             waited += pause
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 

@@ -7,14 +7,14 @@ what has ended.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from perdure_contract.wire import Ended, Grant, Report, encode
+from perdure_contract.wire import Attempt, Ended, Grant, Report, encode
 from perdure_executor.reported import Reported
 
 BATCH_BYTES = 524288
@@ -203,6 +203,15 @@ class Spool:
     def unconfirmed_ends(self) -> list[str]:
         """Give the keys of attempts whose last report waits."""
         return [key for (key,) in self._db.execute("SELECT key FROM reports WHERE last ORDER BY id")]
+
+    def lost(self) -> list[Attempt]:
+        """Give the attempts that were lost here and of which the api was not told yet."""
+        note = self.note("lost")
+        return [] if note is None else msgspec.json.decode(note, type=list[Attempt])
+
+    def set_lost(self, attempts: Iterable[Attempt]) -> None:
+        """Remember the lost attempts until the api was told."""
+        self.set_note("lost", msgspec.json.encode(list(attempts)).decode())
 
     # --- notes -----------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class Warden:
             spool: descriptor of the directory; names in it stay short whatever its path is.
         """
         self._spool = spool
-        self._lease = Lease(spool)
+        self._lease = Lease(f"/proc/self/fd/{spool}")
         self._poll = select.epoll()
         self._keepers: dict[int, Hold] = {}
         self._idle: list[Hold] = []

@@ -20,9 +20,9 @@ def boottime() -> float:
 class Lease:
     """The end of the lease, shared between processes."""
 
-    def __init__(self, directory: int) -> None:
-        """Map the file `lease` of an open directory, made when it is not there."""
-        file = os.open("lease", os.O_RDWR | os.O_CREAT, 0o600, dir_fd=directory)
+    def __init__(self, spool: "str | os.PathLike[str]") -> None:
+        """Map the file `lease` of a spool directory, made when it is not there."""
+        file = os.open(os.path.join(spool, "lease"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(file).st_size < _DOUBLE.size:
                 os.ftruncate(file, _DOUBLE.size)

@@ -1,0 +1,132 @@
+"""Which attempts are in our hands, and the spool that remembers them when this process is killed.
+
+Whatever happens is done in a `round`: first one commit to the spool, then what follows from it, such
+as words to the warden. A killed process has therefore never said what it does not remember.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import asyncio
+
+from perdure_contract.wire import Attempt, Ended, Finding, Report
+from perdure_executor.carried import Carried
+from perdure_executor.errors import SpoolBroken
+from perdure_executor.segments import Chunk, delete_files
+from perdure_executor.spool import MAX_WAITING_BYTES, Spool
+
+REMEMBERED = 20_000
+"""Attempts that are over and that a late grant does not start again."""
+
+
+class Ledger:
+    """The attempts of one executor."""
+
+    def __init__(self, spool: Spool, taken: Callable[[str], None]) -> None:
+        """Begin empty.
+
+        Args:
+            spool: what survives us.
+            taken: tells the warden that the record of an attempt is safe here.
+        """
+        self.spool = spool
+        self.carried: dict[str, Carried] = {}
+        self.holding: dict[str, Attempt] = {}
+        """Every attempt granted whose outcome is not confirmed."""
+        self.over: OrderedDict[str, None] = OrderedDict()
+        self.reported = asyncio.Event()
+        """Set when the spool has something to deliver."""
+        self.let_go = asyncio.Event()
+        """Set when an attempt is carried no more."""
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._taken = taken
+        self._later: list[Callable[[], None]] = []
+
+    @contextmanager
+    def round(self) -> Iterator[None]:
+        """Commit what is done inside, then do what was put off with `later`; may be nested."""
+        try:
+            with self.spool.together():
+                yield
+        except sqlite3.Error as error:
+            if not self._broken.done():
+                message = f"The spool cannot be written ({error}). Is the disk full?"
+                self._broken.set_exception(SpoolBroken(message))
+            raise SpoolBroken(str(error)) from error
+        if not self.spool.busy:
+            later, self._later = self._later, []
+            for act in later:
+                act()
+
+    async def fails(self) -> None:
+        """Wait until the spool cannot be written: then this process must end, and begin anew.
+
+        Raises:
+            SpoolBroken: always, at last.
+        """
+        await self._broken
+
+    def later(self, act: Callable[[], None]) -> None:
+        """Do something once this round is committed."""
+        self._later.append(act)
+
+    def take_up(self, carried: Carried) -> None:
+        """Carry an attempt from now on."""
+        self.carried[carried.key] = carried
+        self.holding[carried.key] = carried.grant.attempt
+
+    def knows(self, key: str) -> bool:
+        """Tell whether an attempt was granted before."""
+        return key in self.holding or key in self.over
+
+    def report(self, carried: Carried, finding: Finding) -> None:
+        """Put a report into the spool."""
+        self.spool.add(carried.key, Report(attempt=carried.grant.attempt, finding=finding))
+        self.later(self.reported.set)
+
+    def report_chunk(self, carried: Carried, chunk: Chunk) -> None:
+        """Put output into the spool, or the mark of a cut when the spool is full."""
+        full = self.spool.waiting_bytes > MAX_WAITING_BYTES
+        self.report(carried, chunk.cut_out() if full else chunk.report)
+
+    def close(self, carried: Carried, ended: Ended) -> None:
+        """Report the outcome and carry it no more; it is held until that is confirmed."""
+        self.report(carried, ended)
+        self._let_go(carried)
+
+    def forget(self, carried: Carried) -> None:
+        """Carry and hold it no more, and never report its end."""
+        self.holding.pop(carried.key, None)
+        self._let_go(carried)
+
+    def lose(self, carried: Carried) -> None:
+        """Its processes are gone and nobody knows what came of it: the next session says so."""
+        self.spool.set_lost([*self.spool.lost(), carried.grant.attempt])
+        self.forget(carried)
+
+    def unlearn(self, carried: Carried) -> None:
+        """Let go of one that never started, as if its grant had never come."""
+        self.forget(carried)
+        self.over.pop(carried.key, None)
+
+    def settled(self, key: str) -> None:
+        """Nothing is left to say about an attempt."""
+        self.holding.pop(key, None)
+        self._remember(key)
+
+    def _let_go(self, carried: Carried) -> None:
+        del self.carried[carried.key]
+        self._remember(carried.key)
+        self.spool.drop(carried.key)
+        if carried.record is not None:
+            self.later(lambda: self._taken(carried.key))
+        if carried.has_files:
+            self.later(lambda: delete_files(carried.path))
+        self.let_go.set()
+
+    def _remember(self, key: str) -> None:
+        self.over[key] = None
+        while len(self.over) > REMEMBERED:
+            self.over.popitem(last=False)

@@ -1,0 +1,103 @@
+"""From a grant to a started program: fetch the inputs, wait for a slot, make the order."""
+
+import asyncio
+from collections import deque
+
+from perdure_contract.facts import Failure, Usage
+from perdure_contract.wire import Ended
+from perdure_executor.carried import Carried
+from perdure_executor.custody import Custody
+from perdure_executor.errors import InputGone, NoAnswer, Rejected
+from perdure_executor.ledger import Ledger
+from perdure_executor.runners.command import CommandRunner
+from perdure_executor.runners.runner import Fetch, Runner
+from perdure_executor.settings import Settings
+from perdure_executor.warden.lease import Lease, boottime
+from perdure_runtime import clock
+
+
+class Starter:
+    """Starts attempts in the order of their grants, never more at once than there are slots."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        lease: Lease,
+        fetch: Fetch,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: slots, programs and what children inherit.
+            ledger: where attempts are kept.
+            lease: until when anything may run.
+            fetch: gets blobs.
+            tasks: where fetching goes on.
+        """
+        self.living: set[str] = set()
+        """Attempts that occupy a slot: started, and their processes are not known to be gone."""
+        self.custody: Custody | None = None
+        """The warden to start with; none while there is none."""
+        self._settings = settings
+        self._ledger = ledger
+        self._lease = lease
+        self._fetch = fetch
+        self._tasks = tasks
+        self._runner: Runner = CommandRunner()
+        self._queue: deque[Carried] = deque()
+
+    def prepare(self, carried: Carried) -> None:
+        """Put an attempt into the queue, once its inputs are there; then see `fill`."""
+        if self._runner.needs(carried.grant):
+            self._tasks.create_task(self._fetch_inputs(carried))
+        else:
+            self._queue.append(carried)
+
+    def fill(self) -> None:
+        """Start what waits, as far as there are slots and the lease holds."""
+        if not self._queue or self.custody is None or boottime() >= self._lease.until:
+            return
+        with self._ledger.round():
+            while self._queue and len(self.living) < self._settings.slots:
+                carried = self._queue.popleft()
+                if self._ledger.carried.get(carried.key) is carried:
+                    self._start(carried, self.custody)
+
+    async def _fetch_inputs(self, carried: Carried) -> None:
+        attempt = carried.grant.attempt
+        for reference in self._runner.needs(carried.grant):
+            while carried.key in self._ledger.carried and reference.sha256 not in carried.inputs:
+                try:
+                    carried.inputs[reference.sha256] = await self._fetch(attempt.run, reference)
+                except NoAnswer as error:
+                    await clock.pause(error.retry_after_seconds)
+                except InputGone as error:
+                    self._refuse(carried, Failure(reason="rejected", message=str(error)))
+        if carried.key in self._ledger.carried:
+            self._queue.append(carried)
+            self.fill()
+
+    def _start(self, carried: Carried, custody: Custody) -> None:
+        try:
+            order = self._runner.order(
+                carried.grant, carried.path, carried.inputs, self._settings
+            )
+        except Rejected as error:
+            self._refuse(carried, Failure(reason="rejected", message=str(error)))
+            return
+        except OSError as error:
+            words = f"The executor could not prepare it: {error.strerror or error}."
+            self._refuse(carried, Failure(reason="error", message=words))
+            return
+        carried.started = True
+        carried.inputs.clear()
+        self.living.add(carried.key)
+        if carried.kept:
+            self._ledger.spool.mark_started(carried.key)
+        self._ledger.later(lambda: custody.start(carried.key, order))
+
+    def _refuse(self, carried: Carried, failure: Failure) -> None:
+        with self._ledger.round():
+            self._ledger.close(carried, Ended(outcome="failed", usage=Usage(), failure=failure))
