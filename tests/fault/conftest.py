@@ -8,6 +8,7 @@ import pytest
 from tests.support.faults import Work
 from tests.support.system import System, running
 
+
 @pytest.fixture(scope="module")
 def perdure(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -81,7 +81,7 @@ def ask(client: httpx.Client, spec: dict[str, object], **fields: object) -> str:
     return run_id
 
 
-def ask_until_answered(client: httpx.Client, body: dict[str, object], key: str) -> str:
+def ask_until_answered(client: httpx.Client, body: Mapping[str, object], key: str) -> str:
     """Request a run as a good client does: with a key, again and again until it is answered."""
 
     def answered() -> str | None:
