@@ -58,7 +58,10 @@ def prepare(settings: Settings) -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o700)
     except OSError as error:
-        message = f"The executor cannot use {settings.spool} ({error.strerror}): set PERDURE_DATA_DIR to a directory that can be written."
+        message = (
+            f"The executor cannot use {settings.spool} ({error.strerror}): "
+            "set PERDURE_DATA_DIR to a directory that can be written."
+        )
         raise CannotStart(message) from error
 
 
@@ -99,7 +102,7 @@ async def run(settings: Settings) -> None:
     voice = Voice(nats)
     try:
         async with asyncio.TaskGroup() as tasks:
-            worker = Worker(settings, spool, lease, voice, link.fetch, tasks)
+            worker = Worker(settings, spool, lease, voice, link.fetch, tasks=tasks)
             await worker.open()
             try:
                 await connect(nats, worker)
@@ -132,7 +135,9 @@ def open_spool(settings: Settings) -> Spool:
         return Spool(settings.spool)
     except (sqlite3.Error, OSError) as error:
         file = settings.spool / "spool.sqlite"
-        message = f"The spool {file} cannot be used ({error}): is the disk full or the file damaged?"
+        message = (
+            f"The spool {file} cannot be used ({error}): is the disk full or the file damaged?"
+        )
         raise CannotStart(message) from error
 
 
@@ -150,7 +155,9 @@ async def connect(nats: NatsConnection, worker: Worker) -> None:
     version = nats.client.connected_server_version
     if (version.major, version.minor) < OLDEST_NATS:
         wanted = ".".join(map(str, OLDEST_NATS))
-        message = f"NATS is version {version.major}.{version.minor}: Perdure needs {wanted} or newer."
+        message = (
+            f"NATS is version {version.major}.{version.minor}: Perdure needs {wanted} or newer."
+        )
         raise CannotStart(message)
 
 

@@ -3,11 +3,12 @@
 from binascii import a2b_base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, cast
 
 import msgspec
 
 from perdure_contract.facts import Failure, Usage
-from perdure_contract.specs import INLINE_BYTES
+from perdure_contract.specs import INLINE_BYTES, FailureReason
 from perdure_contract.wire import Attempt, Ended, Grant
 from perdure_executor.attempt import outcome_of
 from perdure_executor.reported import Reported
@@ -45,6 +46,7 @@ class Carried:
         self.key = key_of(grant.attempt)
         self.grant = grant
         self.path = work / self.key
+        self.granted_at = boottime()
         self.started = started
         self.kept = False
         """Whether it has a row in the spool."""
@@ -66,7 +68,9 @@ class Carried:
     def has_files(self) -> bool:
         """Whether something of it lies in the work directory."""
         spec = self.grant.request.spec
-        written = spec.argv is None or spec.stdin is not None or self.grant.from_checkpoint is not None
+        written = (
+            spec.argv is None or spec.stdin is not None or self.grant.from_checkpoint is not None
+        )
         record = self.record
         return written or record is None or record.log is None or record.reported is None
 
@@ -93,16 +97,21 @@ class Carried:
         if record is None:
             return bool(lines), self.log.take()
         if self._rest is None:
-            self._rest = self.log.finish(record.log, record.lines, record.bytes, record.ended)
+            self._rest = self.log.finish(record.log, record.lines, record.size, record.ended)
         return bool(lines), next(self._rest, None)
 
     def ended(self) -> Ended | None:
-        """Give the last report, when all output was taken; none when the end is not to be told."""
+        """Give the last report, when all output was taken; none when the end is not to be told.
+
+        Raises:
+            ValueError: when it has not ended.
+        """
         record, said, limits = self.record, self.reported, self.grant.request.limits
-        assert record is not None
+        if record is None:
+            raise ValueError("the attempt goes on")
         outcome = outcome_of(
             why=record.why,
-            exit_code=record.exit,
+            exit_code=record.exit_code,
             signal=record.signal,
             rejected=record.rejected,
             broken=record.broken,
@@ -114,7 +123,7 @@ class Carried:
         failure = None
         if outcome.reason is not None:
             failure = Failure(
-                reason=outcome.reason,
+                reason=cast(FailureReason, outcome.reason),
                 message=outcome.message,
                 exit_code=outcome.exit_code,
                 signal=outcome.signal,
@@ -122,10 +131,10 @@ class Carried:
         result = said.result
         large = result is not None and len(result) > INLINE_BYTES
         return Ended(
-            outcome=outcome.outcome,
+            outcome=cast(Literal["completed", "failed", "cancelled", "released"], outcome.outcome),
             usage=Usage(
                 lines=record.lines,
-                bytes=record.bytes,
+                bytes=record.size,
                 log_sha256=self.log.sha256,
                 cpu_seconds=record.cpu,
                 peak_memory_bytes=record.peak,

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from perdure_executor.errors import CannotStart
 from perdure_executor.settings import Settings
-from perdure_executor.warden.frames import END, HELLO, LEAVE, START, TAKEN, Frame, Unpacker, pack
+from perdure_executor.warden.frames import END, LEAVE, START, TAKEN, Frame, Unpacker, pack
 from perdure_executor.warden.launcher import SOCKET
 from perdure_executor.warden.order import Order, encode
 from perdure_runtime import logs
@@ -36,9 +37,7 @@ class Hello(msgspec.Struct, frozen=True):
 class Custody(asyncio.Protocol):
     """The connection to one warden, until one of the two is gone."""
 
-    def __init__(
-        self, heard: Callable[[list[Frame]], None], gone: Callable[[], None]
-    ) -> None:
+    def __init__(self, heard: Callable[[list[Frame]], None], gone: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
@@ -69,7 +68,9 @@ class Custody(asyncio.Protocol):
         try:
             while True:
                 try:  # through the descriptor, because a socket's path may have 107 bytes only
-                    await loop.create_unix_connection(lambda: self, f"/proc/self/fd/{spool}/{SOCKET}")
+                    await loop.create_unix_connection(
+                        lambda: self, f"/proc/self/fd/{spool}/{SOCKET}"
+                    )
                     return await asyncio.wait_for(self._hello, START_SECONDS)
                 except (FileNotFoundError, ConnectionRefusedError) as error:
                     if self._process is None:
@@ -121,8 +122,7 @@ class Custody(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what the warden says."""
@@ -130,13 +130,12 @@ class Custody(asyncio.Protocol):
         if not self._hello.done():
             if not frames:
                 return
-            kind, _, body = frames.pop(0)
-            assert kind == HELLO
+            _, _, body = frames.pop(0)  # HELLO: a warden says nothing before it
             self._hello.set_result(msgspec.json.decode(body, type=Hello))
         if frames:
             self._heard(frames)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Tell that the warden is gone."""
         self._transport = None
         if self._process is not None:
@@ -150,7 +149,7 @@ def start_warden(settings: Settings) -> subprocess.Popen[bytes]:
     log_file = settings.spool / "warden.log"
     log_file.touch(0o600)
     with log_file.open("ab") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", "-S", str(_PROGRAM), str(settings.spool)],
             stdin=subprocess.DEVNULL,
             stdout=output,

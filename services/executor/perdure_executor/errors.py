@@ -1,11 +1,10 @@
-"""What can go wrong in an executor.
+"""What can go wrong in an executor: all are `ExecutorError`, and their text is for people.
 
-    ExecutorError
-    ├── CannotStart     wrong settings, spool in use, name taken: exit 2 with its words
-    ├── NoAnswer        the api did not answer: ask again later
-    ├── InputGone       a script or input that was deleted or is damaged: the attempt is rejected
-    ├── Rejected        a run that this executor may not or cannot start
-    └── SpoolBroken     the disk is full or failing: the agent ends, its successor reads what is there
+- `CannotStart`: wrong settings, spool in use, name taken. Exit 2 with its words.
+- `NoAnswer`: the api did not answer, so ask again later.
+- `InputGone`: a script or input was deleted or is damaged, so the attempt is rejected.
+- `Rejected`: this executor may not or cannot start the run.
+- `SpoolBroken`: the disk is full or failing. The agent ends, its successor reads what is there.
 """
 
 

@@ -4,12 +4,11 @@ Whatever happens is done in a `round`: first one commit to the spool, then what 
 as words to the warden. A killed process has therefore never said what it does not remember.
 """
 
+import asyncio
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import asyncio
 
 from perdure_contract.wire import Attempt, Ended, Finding, Report
 from perdure_executor.carried import Carried
@@ -40,6 +39,10 @@ class Ledger:
         """Set when the spool has something to deliver."""
         self.let_go = asyncio.Event()
         """Set when an attempt is carried no more."""
+        self.call_api = asyncio.Event()
+        """Set when the api should hear of us before the next beat is due."""
+        self.lost_some = False
+        """Whether attempts were lost here: only a new session tells the api."""
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._taken = taken
         self._later: list[Callable[[], None]] = []
@@ -105,6 +108,8 @@ class Ledger:
         """Its processes are gone and nobody knows what came of it: the next session says so."""
         self.spool.set_lost([*self.spool.lost(), carried.grant.attempt])
         self.forget(carried)
+        self.lost_some = True
+        self.call_api.set()
 
     def unlearn(self, carried: Carried) -> None:
         """Let go of one that never started, as if its grant had never come."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,8 @@ log = logs.get(__name__)
 ANSWER_SECONDS = 5.0
 SYNC_AFTER_SECONDS = 0.25
 FIRST_BEAT_SECONDS = 1.0
+BEAT_AGAIN_SECONDS = 0.5
+SHORTEST_PATIENCE_SECONDS = 1.0
 LEASE_SHARE = 5 / 6
 """Of the lease: attempts are ended here before the api gives them to others."""
 BEATS = 6
@@ -40,7 +44,9 @@ class _Reports(msgspec.Struct, frozen=True):
 class Link:
     """Speaks for one executor; everything it asks it asks again until it is answered."""
 
-    def __init__(self, nats: NatsConnection, settings: Settings, spool: Spool, lease: Lease) -> None:
+    def __init__(
+        self, nats: NatsConnection, settings: Settings, spool: Spool, lease: Lease
+    ) -> None:
         """Prepare; `serve` takes the worker."""
         self._nats = nats
         self._settings = settings
@@ -69,7 +75,7 @@ class Link:
         try:
             while True:
                 await self.everything_delivered()
-                worker.reader.lost_some.clear()
+                worker.ledger.lost_some = False
                 await self._open(worker)
                 if await self._hold(worker):
                     await worker.cut_off()
@@ -127,7 +133,9 @@ class Link:
             if len(content) >= page.total or not page.data:
                 break
         if hashlib.sha256(content).hexdigest() != reference.sha256:
-            message = f"The input {reference.sha256[:12]}… of this run is damaged: its hash differs."
+            message = (
+                f"The input {reference.sha256[:12]}… of this run is damaged: its hash differs."
+            )
             raise InputGone(message)
         return bytes(content)
 
@@ -194,31 +202,18 @@ class Link:
         or runs meanwhile goes on.
         """
         session = self._session or ""
-        while not worker.reader.lost_some.is_set():
-            pause = self._lease_seconds / BEATS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(worker.ledger.call_api.wait(), self._lease_seconds / BEATS)
+            worker.ledger.call_api.clear()
+            if worker.ledger.lost_some:
+                return False
+            asked_at = boottime()
             try:
-                await asyncio.wait_for(worker.reader.lost_some.wait(), pause)
-                return False
-            except TimeoutError:
-                pass
-            while not worker.reader.lost_some.is_set():
-                asked_at = boottime()
-                request = wire.Heartbeat(
-                    executor=self._settings.name,
-                    session=session,
-                    holding=worker.holding(),
-                    draining=worker.draining,
-                )
-                try:
-                    answer = await self._ask(subjects.HEARTBEAT, wire.encode(request), max(pause, 1.0))
-                except NoAnswer:
-                    await clock.pause(min(pause, 0.5))
-                    continue
-                break
-            else:
-                return False
-            beat = answer.beat
-            if beat is None:
+                beat = await self._beat(worker, session)
+            except NoAnswer:
+                await clock.pause(min(self._lease_seconds / BEATS, BEAT_AGAIN_SECONDS))
+                worker.ledger.call_api.set()
                 continue
             if not beat.live:
                 log.warning("session is over", session=session)
@@ -229,7 +224,20 @@ class Link:
                 worker.revoke(attempt)
             for cancel in beat.cancelling:
                 worker.cancel(cancel)
-        return False
+
+    async def _beat(self, worker: Worker, session: str) -> wire.Beat:
+        request = wire.Heartbeat(
+            executor=self._settings.name,
+            session=session,
+            holding=worker.holding(),
+            ahead=worker.starter.ahead,
+            draining=worker.draining,
+        )
+        patience = max(self._lease_seconds / BEATS, SHORTEST_PATIENCE_SECONDS)
+        answer = await self._ask(subjects.HEARTBEAT, wire.encode(request), patience)
+        if answer.beat is None:
+            raise NoAnswer("no beat in the answer")
+        return answer.beat
 
     def _extend(self, asked_at: float, lease_seconds: float) -> None:
         """Count from when it was asked: the answer may have been long on its way."""
@@ -256,7 +264,9 @@ class Link:
             waited += pause
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
-    async def _ask(self, subject: str, message: bytes, patience: float = ANSWER_SECONDS) -> wire.Answer:
+    async def _ask(
+        self, subject: str, message: bytes, patience: float = ANSWER_SECONDS
+    ) -> wire.Answer:
         if not self._nats.connected:
             raise NoAnswer("NATS is away", 0.1)
         try:
@@ -281,8 +291,6 @@ class Link:
 
 def program_version() -> str:
     """Give the version of this program, for people who look at executors."""
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("perdure")
     except PackageNotFoundError:

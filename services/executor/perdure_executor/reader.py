@@ -24,8 +24,6 @@ class Reader:
             ledger: where attempts are kept and reports go.
             voice: publishes what people watch.
         """
-        self.lost_some = asyncio.Event()
-        """Set when attempts ended with the lease: only a new session tells the api."""
         self._ledger = ledger
         self._voice = voice
         self._news: dict[str, None] = {}
@@ -96,4 +94,3 @@ class Reader:
         attempt = carried.grant.attempt
         log.info("attempt ended with the lease", run=attempt.run, attempt=attempt.number)
         self._ledger.lose(carried)
-        self.lost_some.set()

@@ -103,7 +103,9 @@ class Reported(Struct, kw_only=True):
                 self.ignored += 1
         if isinstance(said.metrics, dict):
             for name, value in said.metrics.items():
-                if len(name) <= MAX_METRIC_NAME and (name in self.metrics or len(self.metrics) < MAX_METRICS):
+                if len(name) <= MAX_METRIC_NAME and (
+                    name in self.metrics or len(self.metrics) < MAX_METRICS
+                ):
                     self.metrics[name] = value
         if isinstance(said.result, msgspec.Raw):
             result = msgspec.json.format(bytes(said.result), indent=-1)

@@ -17,7 +17,7 @@ import zstandard
 
 from perdure_contract.wire import LogChunk, LogLine
 from perdure_executor.reported import Reported
-from perdure_executor.warden.output import BLOCK, STDOUT
+from perdure_executor.warden.output import BLOCK, HEAD_LINES, STDOUT
 
 CHUNK_BYTES = 196608
 CHUNK_LINES = 20_000
@@ -48,7 +48,9 @@ class Chunk(NamedTuple):
     def cut_out(self) -> LogChunk:
         """Give a mark of the cut instead of the lines: for when the spool is full."""
         first, last = self.report.first, self.report.last
-        row = LogLine(first, "stdout", self.rows[0].at, "", last - first + 1, self.report.text_bytes)
+        row = LogLine(
+            first, "stdout", self.rows[0].at, "", last - first + 1, self.report.text_bytes
+        )
         return _chunk([row]).report
 
 
@@ -133,7 +135,9 @@ class LogTaker:
             kept = sum(len(block.text) for block in tail)
             first = tail[0].first if tail else lines + 1
             if first > self._seen:
-                yield from self._cut(first, size - self._head_bytes - kept, tail[0].at if tail else at)
+                yield from self._cut(
+                    first, size - self._head_bytes - kept, tail[0].at if tail else at
+                )
             yield from self._chunks(tail)
         if lines >= self._seen:  # the disk was full, or nothing may be kept
             yield from self._cut(lines + 1, 0, at)
@@ -156,6 +160,13 @@ class LogTaker:
         for piece in _pieces(self._path, "tail"):
             found.extend(blocks_of(Path(f"{self._path}.tail.{piece}").read_bytes())[0])
         over = sum(len(block.text) for block in found) - self._tail_bytes
+        lines = sum(block.lines for block in found)
+        skipped = 0
+        while skipped < len(found) and lines > HEAD_LINES:
+            over -= len(found[skipped].text)
+            lines -= found[skipped].lines
+            skipped += 1
+        del found[:skipped]
         while found and over > 0:
             first = found[0]
             cut = first.text.find(b"\n", over - 1) + 1
@@ -186,7 +197,9 @@ class LogTaker:
         rows: list[LogLine] = []
         for block in found:
             if block.first > self._seen:  # the keeper found no room on the disk for what is missing
-                rows.append(LogLine(self._seen, "stdout", block.at, "", block.first - self._seen, 0))
+                rows.append(
+                    LogLine(self._seen, "stdout", block.at, "", block.first - self._seen, 0)
+                )
             lines = rows_of(block)
             self._digest(lines)
             rows.extend(lines)

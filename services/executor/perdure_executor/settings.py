@@ -49,16 +49,20 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """
     nats_url = environment.get("PERDURE_NATS_URL", "")
     if not nats_url:
-        message = "PERDURE_NATS_URL is not set: an executor needs the address of NATS, nats://user:password@host:4222."
+        message = (
+            "PERDURE_NATS_URL is not set: "
+            "an executor needs the address of NATS, nats://user:password@host:4222."
+        )
         raise CannotStart(message)
     if not nats_url.startswith(("nats://", "tls://", "ws://", "wss://")):
         message = "PERDURE_NATS_URL is not an address of NATS: it begins with nats:// or tls://."
         raise CannotStart(message)
+    name = environment.get("PERDURE_EXECUTOR_NAME") or as_name(socket.gethostname())
     programs = _listed(environment.get("PERDURE_PROGRAMS", ""), ":")
     return Settings(
         nats_url=nats_url,
         data_dir=Path(environment.get("PERDURE_DATA_DIR") or ".perdure").absolute(),
-        name=_name("PERDURE_EXECUTOR_NAME", environment.get("PERDURE_EXECUTOR_NAME") or as_name(socket.gethostname())),
+        name=_name("PERDURE_EXECUTOR_NAME", name),
         slots=_slots(environment.get("PERDURE_EXECUTOR_SLOTS")),
         labels=_labels(environment.get("PERDURE_EXECUTOR_LABELS", "")),
         queues=tuple(
@@ -67,7 +71,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ),
         programs=tuple(os.path.realpath(program) for program in programs) or None,
         environment={name: environment[name] for name in PASSED_ON if name in environment},
-        directory=os.getcwd(),
+        directory=str(Path.cwd()),
     )
 
 

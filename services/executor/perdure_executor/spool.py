@@ -111,7 +111,8 @@ class Spool:
     def keep(self, key: str, grant: Grant, *, started: bool = False) -> None:
         """Remember a granted attempt; one that is started may have had effects: never again."""
         self._db.execute(
-            "INSERT INTO attempts (key, given, started) VALUES (?, ?, ?)", (key, encode(grant), started)
+            "INSERT INTO attempts (key, given, started) VALUES (?, ?, ?)",
+            (key, encode(grant), started),
         )
 
     def mark_started(self, key: str) -> None:
@@ -131,7 +132,9 @@ class Spool:
 
     def kept(self) -> list[Kept]:
         """Give all attempts, oldest grant first."""
-        rows = self._db.execute("SELECT key, given, started, next_line, reported FROM attempts ORDER BY key")
+        rows = self._db.execute(
+            "SELECT key, given, started, next_line, reported FROM attempts ORDER BY key"
+        )
         return [
             Kept(
                 key,
@@ -196,13 +199,17 @@ class Spool:
 
     def oldest(self) -> int | None:
         """Give the id of the first report, none without any."""
-        row = self._db.execute("SELECT min(id) FROM reports WHERE id > ?", (self._through,)).fetchone()
+        row = self._db.execute(
+            "SELECT min(id) FROM reports WHERE id > ?", (self._through,)
+        ).fetchone()
         oldest: int | None = row[0]
         return oldest
 
     def unconfirmed_ends(self) -> list[str]:
         """Give the keys of attempts whose last report waits."""
-        return [key for (key,) in self._db.execute("SELECT key FROM reports WHERE last ORDER BY id")]
+        return [
+            key for (key,) in self._db.execute("SELECT key FROM reports WHERE last ORDER BY id")
+        ]
 
     def lost(self) -> list[Attempt]:
         """Give the attempts that were lost here and of which the api was not told yet."""

@@ -9,11 +9,15 @@ from perdure_executor.carried import Carried
 from perdure_executor.custody import Custody
 from perdure_executor.errors import InputGone, NoAnswer, Rejected
 from perdure_executor.ledger import Ledger
+from perdure_executor.pace import Pace
 from perdure_executor.runners.command import CommandRunner
 from perdure_executor.runners.runner import Fetch, Runner
 from perdure_executor.settings import Settings
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_runtime import clock
+
+PATIENCE_SECONDS = 1.0
+"""An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
 
 
 class Starter:
@@ -40,6 +44,10 @@ class Starter:
         """Attempts that occupy a slot: started, and their processes are not known to be gone."""
         self.custody: Custody | None = None
         """The warden to start with; none while there is none."""
+        self.ahead = 0
+        """How many attempts more than slots the api should give us."""
+        self._pace = Pace()
+        self._looking: asyncio.TimerHandle | None = None
         self._settings = settings
         self._ledger = ledger
         self._lease = lease
@@ -64,6 +72,37 @@ class Starter:
                 carried = self._queue.popleft()
                 if self._ledger.carried.get(carried.key) is carried:
                     self._start(carried, self.custody)
+        if self._queue and self._looking is None:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(PATIENCE_SECONDS, self._give_back)
+
+    def ended(self, key: str, seconds: float) -> None:
+        """A slot is free again; see `fill`."""
+        self.living.discard(key)
+        self._pace.took(seconds)
+        self._ask_ahead()
+
+    def _give_back(self) -> None:
+        """Return what has waited for a slot in vain."""
+        self._looking = None
+        before = boottime() - PATIENCE_SECONDS
+        with self._ledger.round():
+            while self._queue and self._queue[0].granted_at <= before:
+                carried = self._queue.popleft()
+                if self._ledger.carried.get(carried.key) is carried:
+                    self._ledger.close(carried, Ended(outcome="released", usage=Usage()))
+                    self._pace.waited_in_vain()
+        self._ask_ahead()
+        self.fill()
+
+    def _ask_ahead(self) -> None:
+        """Say it at once when it matters: the next beat may be far."""
+        wanted = self._pace.ahead(self._settings.slots)
+        if wanted != self.ahead and (
+            not wanted or not self.ahead or abs(wanted - self.ahead) > self.ahead
+        ):
+            self.ahead = wanted
+            self._ledger.call_api.set()
 
     async def _fetch_inputs(self, carried: Carried) -> None:
         attempt = carried.grant.attempt
@@ -81,9 +120,7 @@ class Starter:
 
     def _start(self, carried: Carried, custody: Custody) -> None:
         try:
-            order = self._runner.order(
-                carried.grant, carried.path, carried.inputs, self._settings
-            )
+            order = self._runner.order(carried.grant, carried.path, carried.inputs, self._settings)
         except Rejected as error:
             self._refuse(carried, Failure(reason="rejected", message=str(error)))
             return

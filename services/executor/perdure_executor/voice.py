@@ -29,7 +29,7 @@ class Voice:
             if self._nats.connected:
                 try:
                     await self._nats.client.publish(subject, message)
-                except Exception:  # noqa: S112 - nats-py raises many kinds; this may be lost
+                except Exception:  # noqa: BLE001, S112 - nats-py raises many kinds; this may be lost
                     continue
 
     def progress(self, grant: Grant, progress: Progress) -> None:

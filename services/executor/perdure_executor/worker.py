@@ -46,6 +46,7 @@ class Worker:
         lease: Lease,
         voice: Voice,
         fetch: Fetch,
+        *,
         tasks: asyncio.TaskGroup,
     ) -> None:
         """Prepare; `open` must come before anything else.
@@ -135,7 +136,6 @@ class Worker:
     async def _replace_warden(self) -> None:
         await clock.pause(WARDEN_PAUSE_SECONDS)
         await self._open_custody()
-        self.reader.lost_some.set()
 
     # --- what the api says -----------------------------------------------------------------------
 
@@ -260,13 +260,14 @@ class Worker:
             self.starter.fill()
 
     def _over(self, key: str, body: bytes) -> None:
-        self.starter.living.discard(key)
+        record = decode_record(body)
+        self.starter.ended(key, record.ended - record.started)
         carried = self.ledger.carried.get(key)
         if carried is None:
             self._taken(key)
             return
-        carried.record = decode_record(body)
-        if carried.record.log is None or carried.record.reported is None:
+        carried.record = record
+        if record.log is None or record.reported is None:
             self.reader.note(key)  # it left files: read in pieces, so that beats go on
             return
         while not self.reader.take(carried):

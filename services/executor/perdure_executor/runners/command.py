@@ -26,7 +26,9 @@ class CommandRunner:
         spec = grant.request.spec
         return tuple(part for part in (spec.script, spec.stdin) if isinstance(part, BlobRef))
 
-    def order(self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings) -> Order:
+    def order(
+        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
+    ) -> Order:
         """Make the order; a script becomes a file, so that any interpreter can read it.
 
         Raises:
@@ -70,7 +72,9 @@ def environment(grant: Grant, path: Path, settings: Settings) -> dict[str, str]:
     mark = grant.from_checkpoint
     if mark is not None:
         content = {"number": mark.number, "cursor": mark.cursor, "state": mark.state}
-        env["PERDURE_CHECKPOINT"] = private_file(path, CHECKPOINT_SUFFIX, msgspec.json.encode(content))
+        env["PERDURE_CHECKPOINT"] = private_file(
+            path, CHECKPOINT_SUFFIX, msgspec.json.encode(content)
+        )
     return env
 
 
@@ -80,10 +84,10 @@ def find_program(called: str, settings: Settings) -> str:
     Raises:
         Rejected: not found, relative, or not in PERDURE_PROGRAMS.
     """
-    if os.path.isabs(called):
+    if called.startswith("/"):
         program = called
     elif "/" in called:
-        message = f"The program {called} is a relative path: give an absolute one, or a bare name on the PATH."
+        message = f"The program {called} is a relative path: give an absolute one, or a bare name."
         raise Rejected(message)
     else:
         found = shutil.which(called, path=settings.environment.get("PATH", os.defpath))
@@ -92,7 +96,9 @@ def find_program(called: str, settings: Settings) -> str:
             raise Rejected(message)
         program = found
     if settings.programs is not None and os.path.realpath(program) not in settings.programs:
-        message = f"The program {called} is not among those that executor {settings.name} may start (PERDURE_PROGRAMS)."
+        message = (
+            f"Executor {settings.name} may not start {called}: PERDURE_PROGRAMS does not name it."
+        )
         raise Rejected(message)
     return program
 

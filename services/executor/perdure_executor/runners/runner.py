@@ -20,7 +20,9 @@ class Runner(Protocol):
         """Name what must be fetched before the order can be made."""
         ...
 
-    def order(self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings) -> Order:
+    def order(
+        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
+    ) -> Order:
         """Make the order; may write files that start with `path`, which go with the attempt.
 
         Raises:

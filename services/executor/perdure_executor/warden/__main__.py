@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from perdure_executor.warden.launcher import main  # noqa: E402 - found only with the path above
+# Found only with the path above.
+from perdure_executor.warden.launcher import main
 
 main(sys.argv[1])

@@ -68,7 +68,7 @@ class Channel:
 
     def __init__(self, connected: socket.socket) -> None:
         """Take over a connected socket."""
-        connected.setblocking(False)
+        connected.settimeout(0)
         self.socket = connected
         self.waiting = bytearray()
         self._unpacker = Unpacker()
@@ -76,6 +76,11 @@ class Channel:
     def fileno(self) -> int:
         """Give the descriptor to poll."""
         return self.socket.fileno()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the other end is too slow for what may be left out."""
+        return len(self.waiting) > MAX_BUFFERED_BYTES
 
     def say(self, frame: bytes) -> None:
         """Put a frame into the queue that `flush` sends."""

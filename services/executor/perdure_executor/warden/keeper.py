@@ -28,7 +28,14 @@ SWEEP_SECONDS = 0.02
 UNKILLABLE_SECONDS = 10.0
 """A tree that we may not signal (sudo) is waited for so long after its KILL, then left."""
 
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_IGNORED = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _RESET = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 _OUT_OF_RESOURCES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 
@@ -288,7 +295,7 @@ class Keeper:
             cpu=round(self._cpu, 6),
             peak=self._peak,
             lines=self._output.lines,
-            bytes=self._output.bytes,
+            size=self._output.bytes,
             log=log,
             reported=reported,
         )
@@ -297,7 +304,7 @@ class Keeper:
         elif os.WIFSIGNALED(self._status):
             record.signal = signal_name(os.WTERMSIG(self._status))
         else:
-            record.exit = os.WEXITSTATUS(self._status)
+            record.exit_code = os.WEXITSTATUS(self._status)
         return record
 
     def _drain(self) -> None:
@@ -336,7 +343,9 @@ def why_not_started(error: OSError | ValueError, order: Order) -> str:
     if error.errno == errno.ENOENT and not os.path.exists(program):
         return f"The program {program} does not exist on this executor."
     if error.errno == errno.ENOENT:
-        return f"The program {program} needs an interpreter that does not exist: see its first line."
+        return (
+            f"The program {program} needs an interpreter that does not exist: see its first line."
+        )
     if error.errno == errno.EACCES:
         return f"{program} or its working directory may not be used: is the program executable?"
     if error.errno == errno.ENOEXEC:

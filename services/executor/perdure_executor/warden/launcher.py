@@ -15,7 +15,6 @@ from perdure_executor.warden.frames import (
     END,
     HELLO,
     LEAVE,
-    MAX_BUFFERED_BYTES,
     OVER,
     START,
     TAKEN,
@@ -33,6 +32,8 @@ JOURNAL_BYTES = 1 << 20
 ALONE_SECONDS = 60.0
 SWEEP_SECONDS = 0.05
 IDLE_SECONDS = 10.0
+CONTROL_FD = 3
+MOST_FDS = 1 << 20
 
 
 def main(directory: str) -> None:
@@ -100,29 +101,32 @@ class Warden:
                 self._sweep()
             self._flush()
             self._dismiss()
-        if not self._records:
-            os.unlink(JOURNAL, dir_fd=self._spool)
-        for name in (SOCKET, PID_FILE):
-            os.unlink(name, dir_fd=self._spool)
+        for name in (SOCKET, PID_FILE, *(() if self._records else (JOURNAL,))):
+            self._unlink(name)
 
     # --- life ------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            os.unlink(SOCKET, dir_fd=self._spool)
-        except FileNotFoundError:
-            pass
+        self._unlink(SOCKET)
         umask = os.umask(0o077)
         self._listener.bind(f"/proc/self/fd/{self._spool}/{SOCKET}")
         os.umask(umask)
         self._listener.listen(4)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self._poll.register(self._listener, select.EPOLLIN)
-        fresh = os.open("warden.json.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=self._spool)
+        fresh = os.open(
+            "warden.json.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=self._spool
+        )
         os.write(fresh, json.dumps({"pid": os.getpid()}).encode())
         os.close(fresh)
         os.rename("warden.json.new", PID_FILE, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+
+    def _unlink(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self._spool)
+        except FileNotFoundError:
+            return
 
     def _may_leave(self) -> bool:
         if self._carried or self._orphans or (self._agent is not None and not self._leaving):
@@ -184,7 +188,9 @@ class Warden:
     def _flush(self) -> None:
         if self._agent is not None:
             done = self._agent.flush()
-            self._poll.modify(self._agent, select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT)
+            self._poll.modify(
+                self._agent, select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT
+            )
 
     # --- keepers ---------------------------------------------------------------------------------
 
@@ -192,13 +198,13 @@ class Warden:
         hold = self._idle.pop() if self._idle else self._fork()
         hold.key = key
         self._carried[key] = hold
-        hold.channel.socket.setblocking(True)  # an idle keeper reads at once, however much it is
+        hold.channel.socket.settimeout(None)  # an idle keeper reads at once, however much it is
         try:
             hold.channel.socket.sendall(pack(START, key, body))
         except OSError:
             return  # it is gone: its socket says so in the next round
         finally:
-            hold.channel.socket.setblocking(False)
+            hold.channel.socket.settimeout(0)
 
     def _fork(self) -> Hold:
         ours, theirs = socket.socketpair()
@@ -206,13 +212,13 @@ class Warden:
         if pid == 0:
             code = 1
             try:
-                kept = os.dup2(theirs.fileno(), 3, inheritable=False) if theirs.fileno() != 3 else 3
+                os.dup2(theirs.fileno(), CONTROL_FD, inheritable=False)
                 ours.detach()
                 theirs.detach()
-                os.closerange(4, 65536)
-                keeper.serve(socket.socket(fileno=kept), self._lease)
+                os.closerange(CONTROL_FD + 1, MOST_FDS)
+                keeper.serve(socket.socket(fileno=CONTROL_FD), self._lease)
                 code = 0
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - whatever it is, it is said, and the keeper ends
                 sys.excepthook(*sys.exc_info())
                 sys.stderr.flush()
             finally:
@@ -240,9 +246,8 @@ class Warden:
                 hold.key = None
                 hold.idle_since = time.monotonic()
                 self._idle.append(hold)
-            elif kind == DATA and self._agent is not None:
-                if len(self._agent.waiting) < MAX_BUFFERED_BYTES:
-                    self._agent.say(pack(DATA, key))
+            elif kind == DATA and self._agent is not None and not self._agent.is_full:
+                self._agent.say(pack(DATA, key))
 
     def _lose(self, hold: Hold) -> None:
         """Part with a keeper: it is dismissed, or somebody killed it and its tree is now ours."""
@@ -255,7 +260,9 @@ class Warden:
         if hold.key is not None:
             self._orphans = True
             self._sweep()
-            words = "The process that watched over the program was killed, so the program was ended."
+            words = (
+                "The process that watched over the program was killed, so the program was ended."
+            )
             self._over(hold.key, encode(Record(broken=words)))
 
     def _sweep(self) -> None:
@@ -278,7 +285,9 @@ class Warden:
     # --- the journal of ended attempts -----------------------------------------------------------
 
     def _open_journal(self) -> None:
-        self._journal = os.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=self._spool)
+        self._journal = os.open(
+            JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=self._spool
+        )
         data = bytearray()
         while piece := os.read(self._journal, 1 << 20):
             data += piece
@@ -295,14 +304,17 @@ class Warden:
             else:
                 os.write(self._journal, self._news)
         except OSError as error:
-            print(f"cannot write {JOURNAL}: {error}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"cannot write {JOURNAL}: {error}\n")
+            sys.stderr.flush()
         if self._agent is not None:
             self._agent.say(bytes(self._news))
         self._news.clear()
 
     def _rewrite_journal(self) -> None:
         fresh = f"{JOURNAL}.new"
-        file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=self._spool)
+        file = os.open(
+            fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=self._spool
+        )
         os.write(file, b"".join(pack(OVER, key, record) for key, record in self._records.items()))
         os.rename(fresh, JOURNAL, src_dir_fd=self._spool, dst_dir_fd=self._spool)
         os.close(self._journal)

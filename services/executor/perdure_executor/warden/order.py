@@ -58,8 +58,8 @@ class Record:
     """How an attempt ended. A program that never started has `rejected`, one of ours broke: `broken`."""
 
     __slots__ = (
-        "broken", "bytes", "cpu", "ended", "exit", "lines", "log", "peak", "rejected", "reported",
-        "signal", "started", "why",
+        "broken", "cpu", "ended", "exit_code", "lines", "log", "peak", "rejected", "reported",
+        "signal", "size", "started", "why",
     )  # fmt: skip
 
     def __init__(
@@ -68,14 +68,14 @@ class Record:
         started: float = 0.0,
         ended: float = 0.0,
         why: str | None = None,
-        exit: int | None = None,
+        exit_code: int | None = None,
         signal: str | None = None,
         rejected: str | None = None,
         broken: str | None = None,
         cpu: float = 0.0,
         peak: int = 0,
         lines: int = 0,
-        bytes: int = 0,
+        size: int = 0,
         log: str | None = None,
         reported: str | None = None,
     ) -> None:
@@ -85,28 +85,28 @@ class Record:
             started: seconds since the epoch by this host's clock; `ended` likewise.
             ended: when the last process of the tree was gone.
             why: what ended it when it did not end by itself, a word of `attempt`.
-            exit: exit code of the program.
+            exit_code: of the program, when it exited.
             signal: name of the signal that ended the program.
             rejected: why it could not be started.
             broken: what broke on our side.
             cpu: seconds of CPU of all its processes.
             peak: most memory one of its processes held, in bytes; of the tree where it was watched.
-            lines: how many it printed.
-            bytes: how many it printed.
+            lines: how many lines it printed.
+            size: how many bytes it printed.
             log: its output (base64 of blocks) when it never went to disk.
             reported: what it wrote to PERDURE_FD, likewise.
         """
         self.started = started
         self.ended = ended
         self.why = why
-        self.exit = exit
+        self.exit_code = exit_code
         self.signal = signal
         self.rejected = rejected
         self.broken = broken
         self.cpu = cpu
         self.peak = peak
         self.lines = lines
-        self.bytes = bytes
+        self.size = size
         self.log = log
         self.reported = reported
 

@@ -19,6 +19,8 @@ FLUSH_BYTES = 65536
 INLINE_BYTES = 49152
 """Output that never went to disk travels with the record of the end, up to this much."""
 TAIL_PIECES = 8
+HEAD_LINES = 1_500_000
+"""More lines than this are not kept in the head, however short they are; nor in the tail."""
 SMALLEST_PIECE_BYTES = 65536
 
 
@@ -151,7 +153,7 @@ class Output:
         """Take what was read from a stream at a time (seconds since the epoch)."""
         self.bytes += len(data)
         for text, cut in self._streams[stream].feed(data):
-            self._add(stream, text, at, cut)
+            self._add(stream, text, at, cut=cut)
         if len(self._pending) >= FLUSH_BYTES:
             self.flush()
 
@@ -159,7 +161,7 @@ class Output:
         """Both streams are over. Give what never went to disk (base64), or none when files hold it all."""
         for stream, lines in self._streams.items():
             for text, cut in lines.end():
-                self._add(stream, text, at, cut)
+                self._add(stream, text, at, cut=cut)
         if self._file is None and not self._tail and len(self._pending) <= INLINE_BYTES:
             return b2a_base64(self._pending, newline=False).decode()
         self.flush()
@@ -180,18 +182,18 @@ class Output:
             self._piece += 1
             forget(f"{self._path}.tail.{self._piece - self._pieces}")
 
-    def _add(self, stream: int, text: bytes, at: float, cut: bool) -> None:
-        if not self._tail and len(text) > self._head_room:
-            fits = 0 if cut else text.rfind(b"\n", 0, self._head_room) + 1
+    def _add(self, stream: int, text: bytes, at: float, *, cut: bool) -> None:
+        if not self._tail and (len(text) > self._head_room or self.lines > HEAD_LINES):
+            fits = 0 if cut or self._head_room <= 0 else text.rfind(b"\n", 0, self._head_room) + 1
             if fits:
                 self._put(stream, text[:fits], at, cut=False)
                 text = text[fits:]
             self.flush()
             self._close()
             self._tail = True
-        self._put(stream, text, at, cut)
+        self._put(stream, text, at, cut=cut)
 
-    def _put(self, stream: int, text: bytes, at: float, cut: bool) -> None:
+    def _put(self, stream: int, text: bytes, at: float, *, cut: bool) -> None:
         lines = text.count(b"\n") + (not text.endswith(b"\n"))
         self._pending += BLOCK.pack(stream, cut, at, self.lines + 1, lines, len(text))
         self._pending += text

@@ -1,0 +1,39 @@
+"""How many attempts to ask for ahead of time, from how long the last ones took. Pure.
+
+A grant costs a commit there and a commit back. Where attempts last milliseconds, slots would stand
+empty meanwhile; where they last longer, an attempt that waits here would start sooner elsewhere.
+"""
+
+SHORT_SECONDS = 0.2
+"""Attempts are asked for ahead only while they take less than this on average."""
+COVERED_SECONDS = 0.1
+"""The time between two grants that is bridged."""
+MOST_A_SLOT = 4
+WEIGHT = 0.1
+"""Of the newest duration in the average."""
+
+
+class Pace:
+    """A moving average over the durations of attempts."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        """Know nothing, and so ask for nothing ahead."""
+        self._seconds: float | None = None
+
+    def took(self, seconds: float) -> None:
+        """Note how long an attempt took."""
+        seconds = min(max(seconds, 0.001), 10.0)
+        known = self._seconds
+        self._seconds = seconds if known is None else known + WEIGHT * (seconds - known)
+
+    def waited_in_vain(self) -> None:
+        """Note that an attempt was given back: for a while, do not ask ahead."""
+        self._seconds = 10.0
+
+    def ahead(self, slots: int) -> int:
+        """Give how many attempts to ask for beside one for each slot."""
+        if self._seconds is None or self._seconds > SHORT_SECONDS:
+            return 0
+        return int(slots * min(MOST_A_SLOT, max(1.0, COVERED_SECONDS / self._seconds)))
