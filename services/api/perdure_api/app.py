@@ -11,6 +11,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandlersMa
 
 from perdure_api.error_answers import page_answer
 from perdure_api.pages import page_routers
+from perdure_api.pages.assets import asset_href
 from perdure_api.routes import (
     actions,
     bulk,
@@ -49,13 +50,13 @@ _ALL_ERRORS: Final = (Exception, HTTPException, HTTPStatus.INTERNAL_SERVER_ERROR
 def create_app(services: Services) -> Front:
     """Put the application together."""
     routes = handlers()
-    documents_made = documents.Documents(documents.operations_of(routes))
+    made = documents.Documents(documents.operations_of(routes), stylesheet=asset_href("app.css"))
     app = Litestar(
         route_handlers=routes,
         middleware=[lambda app: Gate(app, services)],
         # Our answers are ASGI applications, not Litestar's kind of response.
         exception_handlers=cast("ExceptionHandlersMap", dict.fromkeys(_ALL_ERRORS, _answer)),
-        state=State({"services": services, "documents": documents_made}),
+        state=State({"services": services, "documents": made}),
         openapi_config=None,
         logging_config=None,
     )

@@ -81,12 +81,25 @@ class NatsConnection:
             await self._on_connect()
 
 
+ANSWER_SECONDS = 6.0
+
+
 async def server_version(url: str) -> tuple[int, ...]:
     """Give the version of the NATS server at `url`; raises `OSError` when it cannot be reached."""
+    async def quiet(_: Exception) -> None:
+        """Say nothing: what is raised is what is shown."""
+
     try:
-        client = await nats.connect(
-            url, connect_timeout=3, allow_reconnect=False, max_reconnect_attempts=0
-        )
+        async with asyncio.timeout(ANSWER_SECONDS):
+            client = await nats.connect(
+                url,
+                connect_timeout=3,
+                allow_reconnect=False,
+                # 0 would mean without end.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0.1,
+                error_cb=quiet,
+            )
     except Exception as error:
         message = f"cannot reach NATS: {error}"
         raise OSError(message) from error

@@ -11,7 +11,6 @@ from litestar.types import ASGIApp
 from msgspec import Struct
 
 from perdure_api.messaging.asyncapi import document as asyncapi_document
-from perdure_api.pages.assets import asset_href, asset_integrity
 from perdure_api.routes.operations import Call, Operation, operation
 from perdure_api.routes.queries import list_fields
 from perdure_api.routes.replies import JSON, Reply, encode
@@ -66,10 +65,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 class Documents:
     """Made once from the routes of the application; the same for everybody."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], *, stylesheet: str) -> None:
+        """Make them; `stylesheet` is the address of the dashboard's, for the page."""
         self.openapi = encode(openapi(operations))
         self.asyncapi = encode(asyncapi_document(version=VERSION))
-        self.page = _page(operations).encode()
+        self.page = _page(operations, stylesheet).encode()
 
 
 def operations_of(handlers: Iterable[object]) -> list[Operation]:
@@ -207,7 +207,7 @@ def _identifier(said: Operation) -> str:
     return "-".join([said.method.lower(), *words]).replace("_", "-").replace(".", "-")
 
 
-def _page(operations: Sequence[Operation]) -> str:
+def _page(operations: Sequence[Operation], stylesheet: str) -> str:
     rows = "".join(
         f"<tr><td><code>{said.method}</code></td><td><code>{escape(said.path)}</code></td>"
         f"<td>{escape(said.summary)}</td><td>{escape(_permission(said))}</td></tr>"
@@ -216,7 +216,7 @@ def _page(operations: Sequence[Operation]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>API · Perdure</title>'
-        f'<link rel="stylesheet" href="{asset_href("app.css")}" integrity="{asset_integrity("app.css")}">'
+        f'<link rel="stylesheet" href="{escape(stylesheet)}">'
         '<link rel="icon" href="data:,"></head><body><main><h1>The API of Perdure</h1>'
         "<p>Whole descriptions: "
         '<a href="/api/openapi.json">OpenAPI</a> (HTTP) and '

@@ -6,6 +6,7 @@ from typing import Final
 import asyncpg
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Scope
+from sqlalchemy.exc import DBAPIError
 
 from perdure_api.domain.rejections import Rejection
 from perdure_api.errors import NotFoundError, Refused, Rejected, Unavailable
@@ -92,8 +93,14 @@ def translate(error: Exception) -> Refused | Rejected | Unavailable | None:
             | asyncpg.PostgresConnectionError()
         ):
             return Unavailable("The store cannot be reached; nothing was changed.")
-        case asyncpg.OperatorInterventionError() | asyncpg.InsufficientResourcesError():
+        case (
+            asyncpg.OperatorInterventionError()
+            | asyncpg.InsufficientResourcesError()
+            | asyncpg.ObjectNotInPrerequisiteStateError()
+        ):
             return Unavailable("The store is not ready; nothing was changed.")
+        case DBAPIError() if error.orig is not None and isinstance(error.orig.__cause__, Exception):
+            return translate(error.orig.__cause__)
         case _:
             return None
 
