@@ -9,21 +9,22 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
+from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
-    and_,
     cast,
     func,
     literal,
     select,
+    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from sqlalchemy.types import Boolean, Text
 
 from perdure_api.domain.run import Run
 from perdure_api.errors import Refused
@@ -43,7 +44,8 @@ COUNTED: Final = 10_000
 MAX_LIMIT: Final = 500
 _NOT_A_CURSOR: Final = "Take `next` as the last page with the same sort gave it."
 _CLOCK_SLACK: Final = timedelta(minutes=1)
-_ID_PART: Final = re.compile(r"^[0-9a-f-]{4,36}$")
+UUID_DIGITS: Final = 32
+_ID_PART: Final = re.compile(r"^(?!.*--)[0-9a-f][0-9a-f-]{3,35}$")
 
 
 class RunList:
@@ -144,21 +146,18 @@ async def counts(db: Database, tenant: str, wanted: Filter) -> dict[State, int]:
     conditions = [run_list.c.tenant == tenant, *await _conditions(db, narrowed)]
     arms = []
     for state in STATES:
-        for words in _q_arms(wanted.q):
-            for arm in _state_arms(state):
-                some = (
-                    select(literal(1))
-                    .where(*conditions, *arm, *words)
-                    .limit(COUNTED + 1)
-                    .subquery()
-                )
-                arms.append(
-                    select(literal(state).label("state"), func.count().label("n")).select_from(some)
-                )
+        some = [
+            select(run_list.c.run_id).where(*conditions, *arm, *words).limit(COUNTED + 1)
+            for arm in _state_arms(state)
+            for words in _q_arms(wanted.q)
+        ]
+        # What matches in two ways counts once; for more than one way there must be words.
+        found = (union(*some) if wanted.q else union_all(*some)).subquery()
+        arms.append(select(literal(state), func.count()).select_from(found))
     counted: dict[State, int] = dict.fromkeys(STATES, 0)
     async with db.engine.connect() as connection:
         for state, n in await connection.execute(union_all(*arms)):
-            counted[state] = min(counted[state] + n, COUNTED + 1)
+            counted[state] = min(n, COUNTED + 1)
     return counted
 
 
@@ -242,13 +241,21 @@ def _q_arms(q: str | None) -> list[list[ColumnElement[bool]]]:
     c = run_list.c
     in_name = func.strpos(func.lower(c.name), func.lower(q)) > 0
     part = q.lower()
-    if not _ID_PART.match(part):
+    digits = part.replace("-", "")
+    if not _ID_PART.match(part) or len(digits) > UUID_DIGITS:
         return [[in_name]]
-    text = cast(c.run_id, Text)
-    backwards = part[::-1]
-    ends = func.reverse(text).like(f"{backwards}%")
-    starts = text.like(f"{part}%")
-    return [[in_name], [ends, ~in_name], [and_(starts, ~ends, ~in_name)]]
+    # Both ends of the id as ranges of an index; every character of an id sorts before "g".
+    backwards = func.reverse(cast(c.run_id, Text))
+    end = part[::-1]
+    ends = [
+        backwards.op("~>=~", return_type=Boolean())(end),
+        backwards.op("~<~", return_type=Boolean())(f"{end}g"),
+    ]
+    starts = [
+        c.run_id >= str(UUID(digits.ljust(UUID_DIGITS, "0"))),
+        c.run_id <= str(UUID(digits.ljust(UUID_DIGITS, "f"))),
+    ]
+    return [[in_name], ends, starts]
 
 
 async def _runs(db: Database, ids: list[str]) -> tuple[Run, ...]:
