@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from perdure_contract.jobs import JobDefinition, SchedulePlan, Source
 from perdure_contract.specs import BlobRef, FailureReason, RunRequest
 
 MAX_EVENT_BYTES = 65536
@@ -431,7 +432,183 @@ class BulkFinished(Fact, frozen=True, kw_only=True):
 
 BulkFact = BulkRequested | BulkStopRequested | BulkFinished
 
-AnyFact = RunFact | QueueFact | ExecutorFact | TokenFact | BulkFact
+# --- job ------------------------------------------------------------------------------------------
+
+
+class JobCreated(Fact, frozen=True, kw_only=True):
+    """A job was saved under a name that was free."""
+
+    event: ClassVar[str] = "job.created"
+    job: str
+    revision: int
+    definition: JobDefinition
+    source: Source = "api"
+
+
+class JobRevised(Fact, frozen=True, kw_only=True):
+    """A job got another definition; runs that were requested before keep theirs."""
+
+    event: ClassVar[str] = "job.revised"
+    job: str
+    revision: int
+    definition: JobDefinition
+    source: Source = "api"
+    rolled_back_to: int | None = None
+    reason: str | None = None
+
+
+class JobDeleted(Fact, frozen=True, kw_only=True):
+    """A job can be run no more; its runs stay."""
+
+    event: ClassVar[str] = "job.deleted"
+    job: str
+    reason: str | None = None
+
+
+JobFact = JobCreated | JobRevised | JobDeleted
+
+# --- schedule -------------------------------------------------------------------------------------
+
+
+class ScheduleCreated(Fact, frozen=True, kw_only=True):
+    """A job is to be run by the clock."""
+
+    event: ClassVar[str] = "schedule.created"
+    schedule: str
+    plan: SchedulePlan
+    anchor: datetime
+    """What an interval without a start counts from."""
+    enabled: bool = True
+    source: Source = "api"
+
+
+class ScheduleRevised(Fact, frozen=True, kw_only=True):
+    """A schedule got another plan; times that it has fired at are not fired again."""
+
+    event: ClassVar[str] = "schedule.revised"
+    schedule: str
+    plan: SchedulePlan
+
+
+class SchedulePaused(Fact, frozen=True, kw_only=True):
+    """Nothing fires until it is resumed."""
+
+    event: ClassVar[str] = "schedule.paused"
+    schedule: str
+    reason: str | None = None
+
+
+class ScheduleResumed(Fact, frozen=True, kw_only=True):
+    """A paused schedule goes on with the next fire time ahead."""
+
+    event: ClassVar[str] = "schedule.resumed"
+    schedule: str
+    reason: str | None = None
+
+
+class ScheduleFired(Fact, frozen=True, kw_only=True):
+    """A fire time was kept: a run was requested."""
+
+    event: ClassVar[str] = "schedule.fired"
+    schedule: str
+    fire_at: datetime
+    job: str
+    run: str
+    why: Literal["due", "caught-up", "waited", "triggered", "backfilled"] = "due"
+    late_seconds: float = 0.0
+
+
+class ScheduleMissed(Fact, frozen=True, kw_only=True):
+    """Fire times came and went while nobody could keep them."""
+
+    event: ClassVar[str] = "schedule.missed"
+    schedule: str
+    fire_at: datetime
+    until: datetime
+    """The last of them."""
+    count: int | None
+    """None when there were too many to count."""
+    why: Literal["misfire-grace", "catch-up-window", "too-many"]
+
+
+class ScheduleSkipped(Fact, frozen=True, kw_only=True):
+    """Fire times were left out on purpose."""
+
+    event: ClassVar[str] = "schedule.skipped"
+    schedule: str
+    fire_at: datetime
+    until: datetime
+    """The last of them."""
+    count: int | None
+    why: Literal[
+        "coalesced", "overlap", "max-instances", "job-disabled", "job-missing", "bad-params"
+    ]
+
+
+class ScheduleDeleted(Fact, frozen=True, kw_only=True):
+    """A schedule fires no more."""
+
+    event: ClassVar[str] = "schedule.deleted"
+    schedule: str
+    reason: str | None = None
+
+
+ScheduleFact = (
+    ScheduleCreated
+    | ScheduleRevised
+    | SchedulePaused
+    | ScheduleResumed
+    | ScheduleFired
+    | ScheduleMissed
+    | ScheduleSkipped
+    | ScheduleDeleted
+)
+
+# --- jobs file ------------------------------------------------------------------------------------
+
+
+class FileFault(Struct, frozen=True, kw_only=True):
+    """What is wrong with the jobs file, and where; lines and columns count from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+class JobsFileLoaded(Fact, frozen=True, kw_only=True):
+    """The jobs file was taken over whole."""
+
+    event: ClassVar[str] = "jobsfile.loaded"
+    file: str
+    sha256: str
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+    """Jobs that are in it no more; their schedules were paused."""
+    unchanged: int = 0
+
+
+class JobsFileRefused(Fact, frozen=True, kw_only=True):
+    """The jobs file has faults; what was loaded before stays."""
+
+    event: ClassVar[str] = "jobsfile.refused"
+    file: str
+    sha256: str
+    faults: tuple[FileFault, ...]
+
+
+JobsFileFact = JobsFileLoaded | JobsFileRefused
+
+AnyFact = (
+    RunFact
+    | QueueFact
+    | ExecutorFact
+    | TokenFact
+    | BulkFact
+    | JobFact
+    | ScheduleFact
+    | JobsFileFact
+)
 
 FACTS: tuple[type[Fact], ...] = tuple(AnyFact.__args__)
 

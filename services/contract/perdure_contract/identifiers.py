@@ -44,6 +44,21 @@ def bulk_stream(bulk_id: str) -> str:
     return f"bulk-{bulk_id}"
 
 
+def job_stream(name: str) -> str:
+    """Give the stream of a saved job."""
+    return f"job-{name}"
+
+
+def schedule_stream(schedule_id: str) -> str:
+    """Give the stream of a schedule."""
+    return f"schedule-{schedule_id}"
+
+
+def jobs_file_stream(tenant: str) -> str:
+    """Give the stream of a tenant's jobs file."""
+    return f"jobsfile-{tenant}"
+
+
 def stream_kind(stream: str) -> str:
     """Give the kind of a stream: the word before its first dash."""
     return stream.split("-", 1)[0]

@@ -102,6 +102,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     name: str
     spec: Spec
     job: Name | None = None
+    job_revision: int | None = None
+    """The revision of the job that this was made of."""
     params: dict[str, str | int | float | bool | None] = {}
     queue: Name = DEFAULT_QUEUE
     priority: int = 0

@@ -4,6 +4,17 @@ from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
+
+from perdure_api.domain import bulk, executor, job, jobs_file, queue, run, schedule, token
+from perdure_api.domain.bulk import Bulk
+from perdure_api.domain.executor import Executor
+from perdure_api.domain.job import Job
+from perdure_api.domain.jobs_file import JobsFile
+from perdure_api.domain.lanes import lane_of
+from perdure_api.domain.queue import Queue
+from perdure_api.domain.run import Run
+from perdure_api.domain.schedule import Schedule
+from perdure_api.domain.token import Token
 from perdure_contract.facts import (
     AnyFact,
     BulkFinished,
@@ -13,30 +24,43 @@ from perdure_contract.facts import (
     ExecutorJoined,
     ExecutorLeft,
     ExecutorLost,
+    JobCreated,
+    JobDeleted,
+    JobRevised,
+    JobsFileLoaded,
+    JobsFileRefused,
     QueueConfigured,
     QueuePaused,
     QueueResumed,
+    ScheduleCreated,
+    ScheduleDeleted,
+    ScheduleFired,
+    ScheduleMissed,
+    SchedulePaused,
+    ScheduleResumed,
+    ScheduleRevised,
+    ScheduleSkipped,
     TokenIssued,
     TokenRevoked,
 )
 from perdure_contract.identifiers import stream_kind
 
-from perdure_api.domain import bulk, executor, queue, run, token
-from perdure_api.domain.bulk import Bulk
-from perdure_api.domain.executor import Executor
-from perdure_api.domain.lanes import lane_of
-from perdure_api.domain.queue import Queue
-from perdure_api.domain.run import Run
-from perdure_api.domain.token import Token
-
-StreamState = Queue | Executor | Token | Bulk
+StreamState = Queue | Executor | Token | Bulk | Job | Schedule | JobsFile
 
 FORCE_ANSWER_SECONDS = 5
 """How long a forced cancel waits for the executor before the run is closed without it."""
 
 _run_decoder = msgspec.json.Decoder(Run)
 _encoder = msgspec.json.Encoder()
-_state_types: dict[str, type[StreamState]] = {"queue": Queue, "executor": Executor, "token": Token, "bulk": Bulk}
+_state_types: dict[str, type[StreamState]] = {
+    "queue": Queue,
+    "executor": Executor,
+    "token": Token,
+    "bulk": Bulk,
+    "job": Job,
+    "schedule": Schedule,
+    "jobsfile": JobsFile,
+}
 
 
 class StreamRow(Struct, frozen=True, kw_only=True):
@@ -76,6 +100,21 @@ def evolve_stream(state: StreamState | None, fact: AnyFact) -> StreamState:
             return token.evolve(state if isinstance(state, Token) else None, fact)
         case BulkRequested() | BulkStopRequested() | BulkFinished():
             return bulk.evolve(state if isinstance(state, Bulk) else None, fact)
+        case JobCreated() | JobRevised() | JobDeleted():
+            return job.evolve(state if isinstance(state, Job) else None, fact)
+        case (
+            ScheduleCreated()
+            | ScheduleRevised()
+            | SchedulePaused()
+            | ScheduleResumed()
+            | ScheduleFired()
+            | ScheduleMissed()
+            | ScheduleSkipped()
+            | ScheduleDeleted()
+        ):
+            return schedule.evolve(state if isinstance(state, Schedule) else None, fact)
+        case JobsFileLoaded() | JobsFileRefused():
+            return jobs_file.evolve(state if isinstance(state, JobsFile) else None, fact)
         case _:
             message = f"{type(fact).__name__} belongs to a run"
             raise TypeError(message)
