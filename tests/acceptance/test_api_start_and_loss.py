@@ -123,6 +123,7 @@ def test_without_postgres_it_says_so_and_recovers_by_itself(
                 lambda: (a := client.get("/readyz")).status_code == 503 and a,
                 what="it is not ready",
             )
+            assert answer
             assert answer.json()["status"] == "unavailable"
             assert client.get("/healthz").status_code == 200
             for refused in (

@@ -144,7 +144,7 @@ def read_rerun(
     if not isinstance(changes, dict):
         return read_run(changes, clean=clean)
     old = to_builtins(original)
-    kept = {name: old[name] for name in RunRequest.__struct_fields__ if name not in NOT_RERUN}
+    kept = {name: old[name] for name in Draft.__struct_fields__ if name not in NOT_RERUN}
     return replace(read_run({**kept, **changes}, clean=clean), rerun_of=run_id)
 
 
@@ -235,7 +235,7 @@ def _argv_faults(argv: tuple[str, ...], at: str) -> Iterator[FieldError]:
 
 
 NOT_A_PROGRAM: Final = "A program is given from the root, like /usr/bin/make, or by its bare name."
-NOT_RERUN: Final = frozenset({"run_at", "unique_key", "rerun_of", "after"})
+NOT_RERUN: Final = frozenset({"run_at", "unique_key", "after"})
 _VARIABLE: Final = re.compile(VARIABLE)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

@@ -49,7 +49,8 @@ class Hosts:
 
     def _looks_right(self, host: bytes) -> bool:
         try:
-            name = urlsplit(f"//{host.decode('ascii')}").hostname
+            parts = urlsplit(f"//{host.decode('ascii')}")
+            name, _ = parts.hostname, parts.port
         except ValueError:
             return False
         if name is None or b"@" in host or b"/" in host:
