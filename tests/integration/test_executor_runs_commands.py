@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
+
 from perdure_contract.specs import BlobRef, CommandSpec, Limits
 from perdure_contract.wire import Cancel, Checkpoint, Ended, LogChunk, ProgressMade
-
 from tests.support.played_api import ExecutorProcess, PlayedApi, processes_with
 from tests.support.stack import Servers
 from tests.support.waiting import becomes, eventually
@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlayedApi]:
+async def api(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PlayedApi]:
     api = PlayedApi(servers.nats.api, "commands")
     await api.start()
     executor = ExecutorProcess(
@@ -187,11 +189,18 @@ async def test_bad_bytes_become_replacement_characters_and_a_return_stays(api: P
     grant = api.grant(script=script)
     await api.run(grant)
 
-    assert [row.text for row in api.lines(grant.attempt)] == ["a\ufffdb", "ä", "nul:\0:", "50%\r100%"]
+    assert [row.text for row in api.lines(grant.attempt)] == [
+        "a\ufffdb",
+        "ä",
+        "nul:\0:",
+        "50%\r100%",
+    ]
 
 
 async def test_a_line_of_100_megabytes_is_cut_with_a_mark(api: PlayedApi) -> None:
-    grant = api.grant(script="echo before; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo after")
+    grant = api.grant(
+        script="echo before; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo after"
+    )
     ended = await api.run(grant)
 
     before, long, after = api.lines(grant.attempt)
@@ -235,7 +244,9 @@ async def test_a_tiny_limit_keeps_the_first_and_the_last_lines(api: PlayedApi) -
     await api.run(grant)
 
     texts = [row.text for row in api.lines(grant.attempt)]
-    assert texts == ["1", "2", "3", "4", "5", "", "98", "99", "100"][: len(texts)] or texts[0] == "1"
+    assert (
+        texts == ["1", "2", "3", "4", "5", "", "98", "99", "100"][: len(texts)] or texts[0] == "1"
+    )
     assert texts[-1] == "100"
 
 
@@ -280,7 +291,9 @@ async def test_a_large_result_travels_beside_the_event(api: PlayedApi) -> None:
 
 
 async def test_the_last_progress_counts_however_fast_it_came(api: PlayedApi) -> None:
-    script = """for i in $(seq 1 20000); do echo '{"progress":{"done":'$i',"total":20000}}'; done >&3"""
+    script = (
+        """for i in $(seq 1 20000); do echo '{"progress":{"done":'$i',"total":20000}}'; done >&3"""
+    )
     grant = api.grant(script=script)
     ended = await api.run(grant)
 
@@ -298,8 +311,12 @@ async def test_a_resume_gets_the_checkpoint_as_a_file(api: PlayedApi) -> None:
     assert content == {"number": 4, "cursor": 228, "state": {"seen": ["a"]}}
 
 
-async def test_lines_are_shown_live_and_progress_at_most_four_times_a_second(api: PlayedApi) -> None:
-    script = """for i in 1 2 3 4 5; do echo $i; echo '{"progress":{"done":'$i'}}' >&3; sleep 0.1; done"""
+async def test_lines_are_shown_live_and_progress_at_most_four_times_a_second(
+    api: PlayedApi,
+) -> None:
+    script = (
+        """for i in 1 2 3 4 5; do echo $i; echo '{"progress":{"done":'$i'}}' >&3; sleep 0.1; done"""
+    )
     grant = api.grant(script=script)
     await api.run(grant)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from perdure_contract.specs import Limits
 from perdure_contract.wire import Attempt, LogChunk, ProgressMade, Revoke
-
-from tests.support.played_api import ExecutorProcess, PlayedApi, processes_with
+from tests.support.played_api import ExecutorProcess, PlayedApi, keepers_of, processes_with
 from tests.support.stack import NatsUrls, OwnNats
 from tests.support.waiting import becomes, eventually
 
@@ -32,7 +32,9 @@ async def api(nats: NatsUrls) -> AsyncIterator[PlayedApi]:
 
 
 @pytest_asyncio.fixture
-async def executor(api: PlayedApi, nats: NatsUrls, tmp_path: Path) -> AsyncIterator[ExecutorProcess]:
+async def executor(
+    api: PlayedApi, nats: NatsUrls, tmp_path: Path
+) -> AsyncIterator[ExecutorProcess]:
     executor = ExecutorProcess(tmp_path, nats.executor, "survivor")
     executor.start()
     await api.opened()
@@ -177,8 +179,8 @@ async def test_strays_are_ended_when_warden_and_keepers_are_killed_at_once(
     warden = executor.warden_pid
     executor.kill_agent()
     os.kill(warden, signal.SIGSTOP)
-    for keeper in Path(f"/proc/{warden}/task/{warden}/children").read_text().split():
-        os.kill(int(keeper), signal.SIGKILL)
+    for keeper in keepers_of(warden):
+        os.kill(keeper, signal.SIGKILL)
     os.kill(warden, signal.SIGKILL)
     assert processes_with(grant.attempt.run)
     executor.start()
@@ -265,7 +267,10 @@ async def test_a_session_that_is_over_ends_the_work_and_a_new_one_opens(
     nats: NatsUrls, tmp_path: Path
 ) -> None:
     async with playing(nats, tmp_path, lease_seconds=3) as (api, _):
-        ends, goes_on = api.grant("/bin/sleep", "600"), api.grant("/bin/sleep", "600", limits=CONTINUE)
+        ends, goes_on = (
+            api.grant("/bin/sleep", "600"),
+            api.grant("/bin/sleep", "600", limits=CONTINUE),
+        )
         await api.say(ends, goes_on)
         await runs(ends.attempt)
         await runs(goes_on.attempt)
@@ -342,7 +347,9 @@ async def test_with_the_server_killed_the_work_goes_on_and_is_delivered_afterwar
 
 
 async def test_a_clean_stop_gives_the_work_back(api: PlayedApi, executor: ExecutorProcess) -> None:
-    polite = api.grant(script="trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.02; done")
+    polite = api.grant(
+        script="trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.02; done"
+    )
     stubborn = api.grant(script="trap '' TERM; echo hello; while :; do sleep 0.02; done")
     waiting = [api.grant("/bin/sleep", "600") for _ in range(4)]
     await api.say(polite, stubborn, *waiting)
@@ -390,7 +397,9 @@ def test_wrong_settings_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
     ]
 
 
-async def test_a_program_that_is_not_on_the_list_is_rejected(nats: NatsUrls, tmp_path: Path) -> None:
+async def test_a_program_that_is_not_on_the_list_is_rejected(
+    nats: NatsUrls, tmp_path: Path
+) -> None:
     async with playing(nats, tmp_path, PERDURE_PROGRAMS="/bin/true:/bin/sh") as (api, _):
         link = tmp_path / "true"
         link.symlink_to("/bin/ls")
@@ -404,13 +413,12 @@ async def test_a_program_that_is_not_on_the_list_is_rejected(nats: NatsUrls, tmp
 async def test_secrets_of_the_agent_are_in_no_other_process_and_files_are_private(
     api: PlayedApi, executor: ExecutorProcess
 ) -> None:
-    grant = api.grant(script="echo x; echo '{\"progress\":{\"done\":1}}' >&3; sleep 600")
+    grant = api.grant(script='echo x; echo \'{"progress":{"done":1}}\' >&3; sleep 600')
     await api.say(grant)
     await printed(api, grant.attempt)
 
     warden = executor.warden_pid
-    keepers = Path(f"/proc/{warden}/task/{warden}/children").read_text().split()
-    family = {warden, *map(int, keepers), *processes_with(grant.attempt.run)}
+    family = {warden, *keepers_of(warden), *processes_with(grant.attempt.run)}
     assert len(family) >= 3
     assert not family & set(processes_with("PERDURE_NATS_URL"))
     assert executor.spool.stat().st_mode & 0o077 == 0

@@ -1,6 +1,5 @@
 """Plays the api's part towards one executor, on real NATS: opens sessions, grants, confirms."""
 
-import asyncio
 import json
 import os
 import signal
@@ -15,11 +14,11 @@ import nats
 import zstandard
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+
 from perdure_contract import subjects, wire
 from perdure_contract.specs import CommandSpec, Limits, RunRequest
 from perdure_contract.wire import Attempt, Ended, LogLine, Report
 from perdure_runtime import clock
-
 from tests.support.programs import clean_environment
 from tests.support.waiting import becomes, eventually
 
@@ -72,7 +71,11 @@ class PlayedApi:
 
     async def opened(self, number: int = 1) -> None:
         """Wait until so many sessions were opened."""
-        await becomes(lambda: _as_fact(len(self.sessions) >= number), what=f"session {number}")
+
+        async def enough() -> bool:
+            return len(self.sessions) >= number
+
+        await becomes(enough, what=f"session {number}")
 
     async def say(self, *messages: wire.Control) -> None:
         batch = wire.ControlBatch(messages=messages)
@@ -91,7 +94,9 @@ class PlayedApi:
         spec: CommandSpec | None = None,
     ) -> wire.Grant:
         """Make a grant of a command or script for the session that is open."""
-        given = spec or (CommandSpec(argv=argv) if argv else CommandSpec(script=script, shell="bash"))
+        given = spec or (
+            CommandSpec(argv=argv) if argv else CommandSpec(script=script, shell="bash")
+        )
         return wire.Grant(
             attempt=Attempt(run=run or clock.new_id(), number=number, fence=number + 1),
             session=self.session,
@@ -109,10 +114,13 @@ class PlayedApi:
     async def ended(self, attempt: Attempt, seconds: float = 30) -> Ended:
         """Wait for the outcome of an attempt."""
 
-        async def found() -> Ended | None:
-            return self.outcome(attempt)
+        async def found() -> Ended:
+            outcome = self.outcome(attempt)
+            if outcome is None:
+                raise LookupError(attempt)
+            return outcome
 
-        return await becomes(found, seconds, what=f"the end of {attempt}")  # type: ignore[return-value]
+        return await becomes(found, seconds, what=f"the end of {attempt}")
 
     def outcome(self, attempt: Attempt) -> Ended | None:
         for report in self.reports:
@@ -181,7 +189,8 @@ class PlayedApi:
         self.batches.append(batch)
         self.reports.extend(batch.reports)
         verdicts = tuple(
-            "refused" if report.attempt.run in self.fenced else "accepted" for report in batch.reports
+            "refused" if report.attempt.run in self.fenced else "accepted"
+            for report in batch.reports
         )
         self.heard(batch)
         if self.forget_next_answers > 0:
@@ -200,10 +209,6 @@ class PlayedApi:
 
     async def _lively(self, message: Msg) -> None:
         self.live.append((message.subject, message.data))
-
-
-async def _as_fact(value: bool) -> bool:
-    return value
 
 
 class ExecutorProcess:
@@ -271,6 +276,11 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def keepers_of(warden: int) -> list[int]:
+    """Give the keepers of a warden."""
+    return [int(pid) for pid in Path(f"/proc/{warden}/task/{warden}/children").read_text().split()]
+
+
 def processes_with(mark: str) -> list[int]:
     """Give the living processes whose environment holds a text."""
     found = []
@@ -280,8 +290,3 @@ def processes_with(mark: str) -> list[int]:
                 if mark.encode() in (folder / "environ").read_bytes() and _alive(int(folder.name)):
                     found.append(int(folder.name))
     return found
-
-
-async def pause_for_others() -> None:
-    """Let the loop turn."""
-    await asyncio.sleep(0)

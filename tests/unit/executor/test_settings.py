@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from perdure_executor.errors import CannotStart
 from perdure_executor.settings import from_environment
 
