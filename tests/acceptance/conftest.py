@@ -36,7 +36,7 @@ def someone(
 def request_run(running_system: System) -> Callable[..., str]:
     """Request a run by the API, and give its id."""
 
-    def request(spec: dict[str, Any], **fields: Any) -> str:
+    def request(spec: dict[str, Any], **fields: object) -> str:
         with running_system.client() as client:
             answer = client.post("/api/runs", json={"spec": {"kind": "command", **spec}, **fields})
             run: str = answer.raise_for_status().json()["id"]

@@ -55,7 +55,7 @@ def runs(running_system: System) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_no_page_has_a_barrier(
+def test_no_page_has_a_barrier(  # noqa: PLR0917 -- fixtures and parameters
     browser: Browser,
     running_system: System,
     cookies: list[dict[str, str]],

@@ -4,10 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from perdure_contract.facts import FACTS
 
 from perdure_api.pages import contexts, event_words
 from perdure_api.pages.words import ICON_OF_STATE
+from perdure_contract.facts import FACTS
 
 SOURCE = ast.parse(Path(contexts.__file__).read_text())
 CLASSES = [node for node in SOURCE.body if isinstance(node, ast.ClassDef)]

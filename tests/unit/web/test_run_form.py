@@ -1,10 +1,9 @@
 """The form of a new run brings the same request as a program would, through the same validator."""
 
-from perdure_contract.specs import CommandSpec, Limits, Retry, RunRequest
-
 from perdure_api.drafts import read_run
 from perdure_api.pages.new_run import read_request
 from perdure_api.pages.run_form import DEFAULT_ON, DEFAULTS, typed, values_of
+from perdure_contract.specs import CommandSpec, Limits, Retry, RunRequest
 
 
 def test_an_untouched_form_asks_for_the_defaults_of_the_contract() -> None:

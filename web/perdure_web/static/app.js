@@ -74,14 +74,14 @@
 
   // --- log: follow until one scrolls up, at most 2,000 lines in the page ---------------------------
   const MOST = 2000;
-  let following = true, missed = 0, cut = false, held = false, above = null;
+  let following = true, missed = 0, cut = false, above = null, top = 0;
   const box = () => $('#log');
   const atEnd = el => el.scrollHeight - el.scrollTop - el.clientHeight < 24;
   const pill = () => {
     const el = $('#follow');
     if (el) { el.hidden = following; put($('span', el), missed ? 'Follow, ' + missed.toLocaleString('en') + ' new' : 'Follow'); }
   };
-  const toEnd = () => { const el = box(); if (el) { held = true; el.scrollTop = el.scrollHeight; } };
+  const toEnd = () => { const el = box(); if (el) { el.scrollTop = el.scrollHeight; top = el.scrollTop; } };
   const follow = () => {
     if (cut || !box()?.dataset.tail) { location.href = $('#follow').dataset.href; return; }
     following = true; missed = 0; pill(); toEnd();
@@ -91,14 +91,26 @@
     if (!el) return;
     following = !!el.dataset.tail; missed = 0; cut = false;
     el.addEventListener('scroll', () => {
-      if (held) { held = false; return; }
-      const end = atEnd(el);
-      if (end && el.dataset.tail && !cut) { following = true; missed = 0; } else if (!end) following = false;
+      // Only a person scrolls up; the log itself always goes to its end.
+      if (atEnd(el)) { if (el.dataset.tail && !cut) { following = true; missed = 0; } } else if (el.scrollTop < top) following = false;
+      top = el.scrollTop;
       pill();
     }, { passive: true });
     const hit = $('.hit', el);
     if (hit) hit.scrollIntoView({ block: 'center' }); else if (following) toEnd();
     pill();
+  };
+  // What is above the first line that is left, wherever that is by now.
+  const mend = () => {
+    const a = $('#log-earlier a'), first = $('#log-lines .l[id]');
+    if (!a || !first || 'end' in a.dataset) return;
+    const n = first.id.slice(1);
+    for (const name of ['href', 'hx-get']) {
+      const url = new URL(a.getAttribute(name), location);
+      url.searchParams.set('before', n);
+      a.setAttribute(name, url.pathname + url.search);
+    }
+    a.hidden = n <= 1;
   };
   on('htmx:before:swap', e => {
     const tasks = e.detail.tasks, lines = tasks.findIndex(t => t.target?.id === 'log-lines' && t.type === 'partial');
@@ -107,13 +119,14 @@
     const n = tasks[lines].fragment.querySelectorAll('.l').length;
     if (!following) {
       missed += n;
-      if (cut || $('#log-lines').childElementCount + n > MOST) { cut = true; tasks.splice(lines, 1); }
+      const whole = tasks[lines].swapSpec.style === 'innerHTML';
+      if (cut || whole || $('#log-lines').childElementCount + n > MOST) { cut = true; tasks.splice(lines, 1); }
     }
   });
   on('htmx:after:swap', () => {
     const list = $('#log-lines');
     if (list && above !== null) {
-      held = true; box().scrollTop = box().scrollHeight - above; above = null;
+      box().scrollTop = box().scrollHeight - above; above = null;
       while (list.childElementCount > MOST) { list.lastElementChild.remove(); cut = true; }
       if (cut) following = false;
     } else if (list && following) {
@@ -121,7 +134,7 @@
       if ($('#log-none')) $('#log-none').remove();
       if (!atEnd(box())) toEnd();
     }
-    pill();
+    mend(); pill();
   });
 
   // --- after every swap -----------------------------------------------------------------------------

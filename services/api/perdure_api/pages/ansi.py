@@ -47,7 +47,7 @@ def log_html(text: str) -> Markup:
         else:
             _apply(found[1], style)
     pieces.append(_span(text[at:], style))
-    return Markup("").join(Markup(piece) for piece in pieces)  # noqa: S704 -- pieces are escaped in _text
+    return Markup("").join(Markup(piece) for piece in pieces)  # noqa: S704 -- every piece was escaped
 
 
 def _span(text: str, style: dict[str, str]) -> str:
@@ -74,7 +74,7 @@ def _character(part: str) -> Markup:
 
 def _apply(codes: str, style: dict[str, str]) -> None:
     """Change the style by the numbers of one SGR sequence; unknown numbers change nothing."""
-    numbers = [int(code) if code else 0 for code in re.split("[;:]", codes) if len(code) < 4]  # noqa: PLR2004 -- three digits
+    numbers = [int(code) if code else 0 for code in re.split("[;:]", codes) if len(code) < 4]  # noqa: PLR2004 -- SGR's own numbers
     at = 0
     while at < len(numbers):
         code = numbers[at]
@@ -88,10 +88,10 @@ def _apply(codes: str, style: dict[str, str]) -> None:
         elif code in (38, 48):
             colour, at = _extended(numbers, at)
             if colour is not None:
-                side = "f" if code == 38 else "g"  # noqa: PLR2004 -- SGR's own number
+                side = "f" if code == 38 else "g"  # noqa: PLR2004 -- SGR's own numbers
                 style[side] = f"{side}{colour}"
         elif code in (39, 49):
-            style.pop("f" if code == 39 else "g", None)  # noqa: PLR2004 -- SGR's own number
+            style.pop("f" if code == 39 else "g", None)  # noqa: PLR2004 -- SGR's own numbers
         else:
             for first, side in ((30, "f"), (90, "f"), (40, "g"), (100, "g")):
                 if first <= code <= first + 7:
@@ -102,16 +102,16 @@ def _apply(codes: str, style: dict[str, str]) -> None:
 def _extended(numbers: list[int], at: int) -> tuple[int | None, int]:
     """Read a colour of 256 or of 16 million; give the nearest basic one and where it ended."""
     kind = numbers[at + 1] if at + 1 < len(numbers) else None
-    if kind == 5 and at + 2 < len(numbers):  # noqa: PLR2004 -- SGR's own number
+    if kind == 5 and at + 2 < len(numbers):  # noqa: PLR2004 -- SGR's own numbers
         return _indexed(numbers[at + 2]), at + 2
-    if kind == 2 and at + 4 < len(numbers):  # noqa: PLR2004 -- SGR's own number
+    if kind == 2 and at + 4 < len(numbers):  # noqa: PLR2004 -- SGR's own numbers
         return _nearest(*numbers[at + 2 : at + 5]), at + 4
     return None, len(numbers)
 
 
 def _indexed(index: int) -> int:
     if index < _CUBE_START:
-        return 8 if index == 8 else index % 8  # noqa: PLR2004 -- bright black is grey
+        return 8 if index == 8 else index % 8  # noqa: PLR2004 -- SGR's own numbers
     if index >= _GREYS_START:
         return _nearest(*(3 * (8 + 10 * (index - _GREYS_START),)))
     index = min(index, _CUBE_END) - _CUBE_START
@@ -122,6 +122,6 @@ def _nearest(red: int, green: int, blue: int) -> int:
     """Give the basic colour of the same hue: 1 red … 6 cyan, 0 black, 8 grey, 7 white."""
     high, low = max(red, green, blue), min(red, green, blue)
     if high - low < _LIVELY:
-        return 0 if high < _DARK else 8 if high < 180 else 7  # noqa: PLR2004 -- between grey and white
+        return 0 if high < _DARK else 8 if high < 180 else 7  # noqa: PLR2004 -- SGR's own numbers
     middle = (high + low) / 2
     return (red > middle) + 2 * (green > middle) + 4 * (blue > middle)

@@ -458,12 +458,14 @@ class LogPane:
     """Address of a line, up to its number."""
     full_href: str
     """The newest output, without a search."""
-    earlier_href: str | None
+    first: int
+    """The first line that is shown; 1 when there is none."""
+    beginning: bool
+    """Whether nothing comes before, although lines may begin later than 1."""
+    earlier_href: str
     """The block before."""
     earlier_block: str
     """The lines of the block before, without a page around them."""
-    earlier_words: str
-    """How much comes before."""
     later_href: str | None
     """The block after."""
     download_href: str

@@ -46,7 +46,7 @@ def error_response(request: HttpRequest, status: int, code: str, words: str) -> 
     heading = (
         "This page is out of date" if code == "csrf" else HEADINGS.get(status, "This did not work")
     )
-    text = words if status not in ADVICE else ADVICE[status]
+    text = ADVICE.get(status, words)
     page = ErrorPage(
         title=heading,
         theme=look(request)["theme"],

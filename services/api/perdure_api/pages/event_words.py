@@ -80,15 +80,13 @@ def actor_words(actor: str | None) -> str:
     )
 
 
-def tell(fact: Fact) -> Told:  # noqa: C901, PLR0911, PLR0912 -- one arm a fact
+def tell(fact: Fact) -> Told:  # noqa: C901, PLR0912, PLR0911 -- one arm a fact
     """Give icon, tone, title and detail of a fact."""
     match fact:
         case RunRequested():
-            detail = (
-                f"to start at {absolute(fact.run_at)}"
-                if fact.run_at is not None
-                else f"in queue {fact.queue}"
-            )
+            detail = f"in queue {fact.queue}"
+            if fact.run_at is not None:
+                detail += f", to start at {absolute(fact.run_at)}"
             return "flag", "queued", "Requested", detail
         case RunQueued():
             return "list-start", "queued", "Queued again", WHY_QUEUED[fact.why]
@@ -116,19 +114,16 @@ def tell(fact: Fact) -> Told:  # noqa: C901, PLR0911, PLR0912 -- one arm a fact
             )
         case AttemptLost():
             evidence = fact.evidence
+            who, silence = f"executor {evidence.executor}", duration(evidence.silent_seconds or 0)
             words = {
-                "lease-ended": f"executor {evidence.executor} was silent for {duration(evidence.silent_seconds or 0)}",
-                "executor-returned-without-it": f"executor {evidence.executor} came back without it",
-                "executor-forgot-it": f"executor {evidence.executor} does not know it",
+                "lease-ended": f"{who} was silent for {silence}",
+                "executor-returned-without-it": f"{who} came back without it",
+                "executor-forgot-it": f"{who} does not know it",
             }
             return "unplug", "lost", f"Attempt {fact.attempt} lost", words[evidence.rule]
         case AttemptReleased():
-            return (
-                "hand",
-                "queued",
-                f"Attempt {fact.attempt} given back",
-                "its executor stopped; it does not count as a try",
-            )
+            detail = "its executor stopped; it does not count as a try"
+            return "hand", "queued", f"Attempt {fact.attempt} given back", detail
         case RetryScheduled():
             return (
                 "rotate-cw",

@@ -42,7 +42,7 @@ async def ask_drain(request: HttpRequest, name: str) -> ASGIApp:
     page = ActionPage(
         title=f"Drain executor {name}?",
         lines=(
-            "It takes no new attempts until it is started again. "
+            "It takes no new attempts until it is started again.",
             f"{counted(executor.running, 'attempt')} on it may run to the end.",
         ),
         href=f"/executors/{name}/drain",

@@ -62,7 +62,7 @@ class Stay:
     def __init__(self, request: HttpRequest) -> None:
         self._sessions = services_of(request).sessions
         self._cookies = header(request.scope, b"cookie")
-        spread = 1 + LIFE_SPREAD * (2 * random.random() - 1)  # noqa: S311 -- spreads load, hides nothing
+        spread = 1 + LIFE_SPREAD * (2 * random.random() - 1)  # noqa: S311 -- it spreads load and hides nothing
         self._until = monotonic() + LIFE_SECONDS * spread
         self._looked = monotonic()
 

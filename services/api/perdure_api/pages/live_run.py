@@ -1,5 +1,6 @@
 """What the open page of one run hears: that it changed, how far it is, what it prints."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from perdure_api.pages.rendering import render
 from perdure_api.pages.visit import with_query
 from perdure_api.projections.run_detail import Found, find_run, run_view
 from perdure_api.services import Services
-from perdure_api.store.logs import Stream, read_lines
+from perdure_api.store.logs import Lines, Stream, read_lines, read_tail
 from perdure_contract.envelope import Event
 from perdure_contract.facts import Progress
 from perdure_contract.objects import FINAL_STATES, LogEntry, RunView
@@ -22,12 +23,15 @@ from perdure_contract.wire import LiveProgress
 from perdure_runtime.clock import now, pause
 
 LINES_AT_ONCE: Final = 200
+ROUNDS: Final = 5
+"""Further behind than so many frames of output, a reader gets the end instead: a page shows no more."""
 PAUSE_SECONDS: Final = 0.2
 """At most five rounds a second: what comes in between is put together."""
 PRINTING_SECONDS: Final = 0.5
 """How often the output of an open attempt is looked at when nobody says that there is more."""
 SILENT_SECONDS: Final = 5.0
 
+_PLACE: Final = re.compile(rb"^(\d{1,15})\.(\d{1,15})\.(\d{0,15})$")
 _progress: Final = msgspec.json.Decoder(LiveProgress)
 
 
@@ -45,15 +49,11 @@ class Place(Struct, frozen=True, kw_only=True):
 
 def read_place(text: bytes, given: Place) -> Place:
     """Read the id with which a reader comes back; one that is not ours counts as not given."""
-    parts = text.decode("latin-1").split(".")
-    if len(parts) != 3 or not all(
-        p.isascii() and (p.isdigit() or not p) and len(p) < 16 for p in parts
-    ):
+    found = _PLACE.match(text)
+    if found is None or int(found[2]) != given.attempt:
         return given
-    version, attempt, line = parts
-    if attempt != str(given.attempt):
-        return given
-    return Place(version=int(version or 0), attempt=given.attempt, line=int(line) if line else None)
+    line = int(found[3]) if found[3] else None
+    return Place(version=int(found[1]), attempt=given.attempt, line=line)
 
 
 class RunWatch:
@@ -83,30 +83,32 @@ class RunWatch:
             else:
                 yield silence(identifier=str(place))
             while await goes_on():
-                async for lines in self._new_lines(place):
-                    place = replace(place, line=lines[1])
-                    if lines[0]:
-                        yield self._printed(lines[0], place)
+                async for reached, lines in self._new_lines(place):
+                    place = reached
+                    yield lines
                 news = await self._gather(heard, found)
-                if not news:
-                    if not found.run.is_open:
-                        yield silence()
-                    continue
                 if any(isinstance(item, Event | Reset) for item in news):
-                    was_open, found = found.run.is_open, await self._find()
-                    if was_open and not found.run.is_open:
-                        async for lines in self._new_lines(place):
-                            place = replace(place, line=lines[1])
-                            if lines[0]:
-                                yield self._printed(lines[0], place)
+                    found = await self._find()
+                    # What it printed last is shown before it is said to be over.
+                    async for reached, lines in self._new_lines(place):
+                        place = reached
+                        yield lines
                     place = replace(place, version=found.run.version)
-                    yield signal("perdure:run", identifier=str(place))
-                    view = run_view(found.run, found.now, found.live)
-                    if view.state in FINAL_STATES:
-                        yield signal("perdure:say", f"{view.name}: {view.state}")
+                    for part in self._changed(found, place):
+                        yield part
                 elif (moved := self._moved(news, found)) is not None:
                     yield moved
-                await pause(PAUSE_SECONDS)
+                elif not news and not found.run.is_open:
+                    yield silence()
+                await pause(PAUSE_SECONDS if news else 0)
+
+    def _changed(self, found: Found, place: Place) -> list[bytes]:
+        """Say that the run changed; its end is announced in words too."""
+        parts = [signal("perdure:run", identifier=str(place))]
+        state = run_view(found.run, found.now, found.live).state
+        if state in FINAL_STATES:
+            parts.append(signal("perdure:say", f"{found.run.request.name}: {state}"))
+        return parts
 
     async def _find(self) -> Found:
         found = await find_run(self._services.database, self._tenant, self._run)
@@ -124,23 +126,34 @@ class RunWatch:
             first = await heard.next(seconds=0)
         return news
 
-    async def _new_lines(self, place: Place) -> AsyncIterator[tuple[tuple[LogEntry, ...], int]]:
+    async def _new_lines(self, place: Place) -> AsyncIterator[tuple[Place, bytes]]:
         """Give the output after a place, as the store has it: whole and in order."""
-        line = place.line
+        line, rounds = place.line, 0
         while line is not None:
-            found = await read_lines(
-                self._services.database.pool,
-                self._run,
-                place.attempt,
-                after=line,
-                limit=LINES_AT_ONCE,
-                stream=self._stream,
-            )
+            late = rounds >= ROUNDS
+            found = await (self._end(place) if late else self._after(place, line))
             if found.next > line:
-                yield found.items, found.next
+                place = replace(place, line=found.next)
+                swap = "innerHTML" if late else "beforeend"
+                yield place, self._printed(found.items, place, swap)
             line = found.next if len(found.items) == LINES_AT_ONCE else None
+            rounds = 0 if late else rounds + 1
 
-    def _printed(self, entries: tuple[LogEntry, ...], place: Place) -> bytes:
+    async def _after(self, place: Place, line: int) -> Lines:
+        pool = self._services.database.pool
+        return await read_lines(
+            pool, self._run, place.attempt, after=line, limit=LINES_AT_ONCE, stream=self._stream
+        )
+
+    async def _end(self, place: Place) -> Lines:
+        pool = self._services.database.pool
+        return await read_tail(
+            pool, self._run, place.attempt, count=LINES_AT_ONCE, stream=self._stream
+        )
+
+    def _printed(self, entries: tuple[LogEntry, ...], place: Place, swap: str) -> bytes:
+        if not entries:
+            return silence(identifier=str(place))
         kept = {
             "tab": "log",
             "attempt": place.attempt,
@@ -154,7 +167,7 @@ class RunWatch:
             times=self._times,
         )
         html = render("_log_lines.html", {"log": lines})
-        return fragment(html, "#log-lines", "beforeend", identifier=str(place))
+        return fragment(html, "#log-lines", swap, identifier=str(place))
 
     def _moved(self, news: list[News], found: Found) -> bytes | None:
         """Show the newest progress of the open attempt, on the part that shows it."""

@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from perdure_api.errors import NotFoundError
 from perdure_api.pages.content import text_of
-from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab, Story
+from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
 from perdure_api.pages.log_pane import log_pane, log_query
@@ -27,9 +27,8 @@ from perdure_api.pages.visit import (
 )
 from perdure_api.pages.watching import watch_run
 from perdure_api.pages.words import number
-from perdure_api.projections.executors import list_executors
-from perdure_api.projections.queues import get_queue
 from perdure_api.projections.run_detail import attempts_of, events_of, find_run, fold, run_view
+from perdure_api.projections.why import why
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.security.headers import SANDBOX
@@ -89,6 +88,7 @@ async def run_context(
     if tab == "definition":
         definition = definition_of(run, await text_of(database.pool, run.id, run.spec.script))
     rows, more = _events(events, query) if tab == "events" else ((), None)
+    reason = await why(database, found) if at is None and run.state == "queued" else None
     watched = watch_run(run.id, run.version, progress=tab == "summary", log=log)
     return RunPage(
         run=run,
@@ -103,7 +103,7 @@ async def run_context(
         actions=action_buttons(run, csrf_of(request))
         if at is None and may(caller.role, "operate")
         else (),
-        story=await _story(services, run, attempts, caller.tenant),
+        story=story_of(run, attempts, reason),
         timeline=timeline(run, attempts, now),
         attempts=attempts,
         events_total=len(events),
@@ -161,17 +161,6 @@ def _events(
     if after + EVENTS_SHOWN < len(events):
         more = f"?tab=events&after={after + EVENTS_SHOWN}"
     return event_rows(shown, before=before), more
-
-
-async def _story(
-    services: Services, run: RunView, attempts: Sequence[AttemptView], tenant: str
-) -> Story:
-    if run.state != "queued":
-        return story_of(run, attempts, None, ())
-    pool = services.database.pool
-    return story_of(
-        run, attempts, await get_queue(pool, run.queue), await list_executors(pool, tenant)
-    )
 
 
 @get("/runs/{run_id:str}/log.txt", opt={"permission": "view"}, name="output of an attempt")

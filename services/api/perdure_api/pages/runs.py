@@ -150,17 +150,17 @@ def pills_of(values: Mapping[str, str], counts: Mapping[State, int]) -> tuple[Li
     pills = [
         Link(label="All", href=with_query("/runs", {**values, "state": ""}), chosen=not chosen)
     ]
-    for state in STATES:
-        if state in ALWAYS_OFFERED or counts[state] or state == chosen:
-            pills.append(
-                Link(
-                    label=state.capitalize(),
-                    state=state,
-                    href=with_query("/runs", {**values, "state": state}),
-                    chosen=state == chosen,
-                    count=_capped(counts[state]) if counts[state] else None,
-                )
-            )
+    pills += [
+        Link(
+            label=state.capitalize(),
+            state=state,
+            href=with_query("/runs", {**values, "state": state}),
+            chosen=state == chosen,
+            count=_capped(counts[state]) if counts[state] else None,
+        )
+        for state in STATES
+        if state in ALWAYS_OFFERED or counts[state] or state == chosen
+    ]
     return tuple(pills)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from http.cookies import SimpleCookie
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -48,10 +47,7 @@ def look(request: HttpRequest) -> dict[str, str]:
 
 def look_cookie(name: str, value: str) -> str:
     """Give the cookie that keeps a preference for a year."""
-    cookie: SimpleCookie = SimpleCookie({COOKIE + name: value})
-    morsel = cookie[COOKIE + name]
-    morsel.update({"path": "/", "max-age": 365 * 86400, "samesite": "Lax", "httponly": True})
-    return morsel.OutputString()
+    return f"{COOKIE}{name}={value}; Path=/; Max-Age={365 * 86400}; SameSite=Lax; HttpOnly"
 
 
 def frame_of(
@@ -161,7 +157,7 @@ def query_of(request: HttpRequest) -> dict[str, str]:
 
 def whole_number(text: str | None, *, least: int = 1) -> int | None:
     """Read a number of an address; None when it is none, or too small."""
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004 -- far beyond any line
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004 -- far beyond any number of ours
         return None
     return number if (number := int(text)) >= least else None
 
