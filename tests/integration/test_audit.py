@@ -25,7 +25,10 @@ async def told(database: Database) -> int:
 @pytest.fixture
 async def owner(database: Database, told: int) -> AsyncIterator[asyncpg.Connection]:
     """An owner who has switched the guards off."""
-    connection = await connect(database.owner_url)
+    connection = await asyncpg.connect(database.owner_url)
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+    )
     await connection.execute("ALTER TABLE perdure.events DISABLE TRIGGER no_rewrite")
     yield connection
     await connection.close()

@@ -4,6 +4,7 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from perdure_api.followers.partitions import AHEAD, SIZE, Partitions
 from perdure_api.store.database import Database as OpenDatabase
@@ -68,6 +69,21 @@ async def test_triggers_stop_even_the_owner(module_database: Database, statement
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def test_services_give_up_rights_that_they_do_not_need(database: Database) -> None:
+    for url in (database.owner_url, database.superuser_url):
+        opened = await OpenDatabase.connect(url)
+        alone = await connect(url)
+        async with opened.engine.connect() as composed:
+            roles = {
+                await alone.fetchval("SELECT current_user"),
+                await opened.pool.fetchval("SELECT current_user"),
+                (await composed.execute(text("SELECT current_user"))).scalar(),
+            }
+        assert roles == {"perdure_app"}
+        await alone.close()
+        await opened.close()
 
 
 async def test_readers_never_see_a_gap_while_many_writers_commit_and_roll_back(

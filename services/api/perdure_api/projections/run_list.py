@@ -247,11 +247,11 @@ def _q_arms(q: str | None) -> list[list[ColumnElement[bool]]]:
     # Both ends of the id as ranges of an index; every character of an id sorts before "g".
     backwards = func.reverse(cast(c.run_id, Text))
     end = part[::-1]
-    ends = [
+    ends: list[ColumnElement[bool]] = [
         backwards.op("~>=~", return_type=Boolean())(end),
         backwards.op("~<~", return_type=Boolean())(f"{end}g"),
     ]
-    starts = [
+    starts: list[ColumnElement[bool]] = [
         c.run_id >= str(UUID(digits.ljust(UUID_DIGITS, "0"))),
         c.run_id <= str(UUID(digits.ljust(UUID_DIGITS, "f"))),
     ]

@@ -4,6 +4,8 @@ import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from perdure_api.store.migrate import APPLICATION_ROLE, may_become_application
+
 READ_CONNECTIONS = 10
 COMMAND_TIMEOUT_SECONDS = 30
 
@@ -13,10 +15,15 @@ def _as_bytes(value: bytes) -> bytes:
 
 
 async def prepare(connection: asyncpg.Connection) -> None:
-    """Let `json` columns go in and out as the exact bytes they are."""
+    """Let `json` columns go in and out as bytes, and go on with the application's rights alone.
+
+    Where the login role may not become the application role, it keeps its own rights.
+    """
     await connection.set_type_codec(
         "json", schema="pg_catalog", encoder=_as_bytes, decoder=_as_bytes, format="binary"
     )
+    if await may_become_application(connection):
+        await connection.execute(f"SET ROLE {APPLICATION_ROLE}")
 
 
 async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
@@ -50,8 +57,10 @@ class Database:
             init=prepare,
             reset=_leave_as_it_is,
         )
+        role = await pool.fetchval("SELECT current_user")
         engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
+            connect_args={"server_settings": {"role": role}},
             pool_size=2,
             max_overflow=READ_CONNECTIONS,
             pool_pre_ping=True,
