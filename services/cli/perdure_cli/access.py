@@ -16,15 +16,14 @@ from perdure_api.commands import Commands
 from perdure_api.domain.callers import Caller
 from perdure_api.errors import NotFoundError
 from perdure_api.messaging.controls import Controls
+from perdure_api.security.issuing import NewToken, issue_token
 from perdure_api.security.links import issue_login_link
-from perdure_api.security.secrets import digest, new_secret
-from perdure_api.security.tokens import as_role, compose
+from perdure_api.security.tokens import as_role
 from perdure_api.store.writer import Writer
 from perdure_cli.database import database_url, on_database, told_plainly
 from perdure_cli.output import Output, json_option
 from perdure_cli.quantities import MOMENT
 from perdure_cli.stops import WrongUse
-from perdure_runtime.clock import new_id
 from perdure_runtime.nats_connection import NatsConnection
 
 T = TypeVar("T")
@@ -78,26 +77,18 @@ def token() -> None:
 @json_option
 def create(*, name: str, role: str, expires: str | None, as_json: bool) -> None:
     """Issue a token and print it, the only time it is shown."""
-    token_id, secret = new_id(), new_secret()
 
-    async def issue(commands: Commands) -> None:
-        await commands.issue_token(
-            BY,
-            token_id=token_id,
-            name=name,
-            role=as_role(role),
-            sha256=digest(secret),
-            expires_at=None if expires is None else datetime.fromisoformat(expires),
-        )
+    async def issue(commands: Commands) -> NewToken:
+        expires_at = None if expires is None else datetime.fromisoformat(expires)
+        return await issue_token(commands, BY, name=name, role=as_role(role), expires_at=expires_at)
 
-    _command(issue)
-    whole = compose(token_id, secret)
+    issued = _command(issue)
     out = Output(as_json=as_json)
     if as_json:
-        out.value({"id": token_id, "name": name, "role": role, "token": whole})
+        out.value({"id": issued.id, "name": name, "role": role, "token": issued.text})
     else:
-        out.line(whole)
-        out.note(f"Token {token_id} ({role}). Keep it: it is not shown again.")
+        out.line(issued.text)
+        out.note(f"Token {issued.id} ({role}). Keep it: it is not shown again.")
 
 
 @token.command("list")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, Final, ParamSpec
 
 import click
 
@@ -14,6 +14,9 @@ from perdure_cli.printable import printable
 from perdure_cli.stops import ServerUnreachable, WrongUse
 
 P = ParamSpec("P")
+
+INTERRUPTED: Final = 130
+"""What shells give for a program that Ctrl-C ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ def told_plainly() -> Iterator[None]:
     """Turn the client's errors into one line and an exit code."""
     try:
         yield
+    except KeyboardInterrupt:
+        # Not 1: that would say that the run failed, which goes on.
+        raise SystemExit(INTERRUPTED) from None
     except (NoServer, Unreachable) as error:
         raise ServerUnreachable(printable(str(error))) from error
     except Unauthorized as error:
