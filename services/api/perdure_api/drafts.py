@@ -145,7 +145,12 @@ def read_rerun(
         return read_run(changes, clean=clean)
     old = to_builtins(original)
     kept = {name: old[name] for name in Draft.__struct_fields__ if name not in NOT_RERUN}
-    return replace(read_run({**kept, **changes}, clean=clean), rerun_of=run_id)
+    request = replace(read_run({**kept, **changes}, clean=clean), rerun_of=run_id)
+    if "spec" in changes:
+        return request
+    return replace(
+        request, job=original.job, job_revision=original.job_revision, params=original.params
+    )
 
 
 def default_name(spec: Spec) -> str:

@@ -167,8 +167,26 @@ def _union(
         )
         yield FieldError(at, "wrong-type", f"Must be {words}.")
         return
+    tagged = {c.tag: c for c in map(_bare, fitting) if isinstance(c, inspect.StructType) and c.tag}
+    if len(tagged) > 1 and isinstance(value, dict):
+        yield from _tagged(value, tagged, at, strict=strict)
+        return
     found = [list(_faults(value, choice, at, strict=strict)) for choice in fitting]
     yield from min(found, key=len)
+
+
+def _tagged(
+    value: dict[str, Any], kinds: dict[Any, inspect.StructType], at: str, *, strict: bool
+) -> Iterator[FieldError]:
+    """Find the faults of an object whose kind is named by one of its fields."""
+    name = str(next(iter(kinds.values())).tag_field)
+    if name not in value:
+        yield FieldError(pointer(at, name), "missing", "This is needed.")
+    elif value[name] not in list(kinds):
+        words = f"One of: {', '.join(map(str, kinds))}."
+        yield FieldError(pointer(at, name), f"unknown-{name}", words)
+    else:
+        yield from _struct(value, kinds[value[name]], at, strict=strict)
 
 
 def _text(value: str, kind: inspect.StrType, at: str) -> Iterator[FieldError]:

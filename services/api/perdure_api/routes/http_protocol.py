@@ -12,13 +12,20 @@ MAX_UNPARSED_HEAD_BYTES: Final = 65_536
 """The front door refuses from 8 kB on, in words; this bounds the memory of what never gets there."""
 HEAD_SECONDS: Final = 30.0
 """How long a connection may take to say what it wants."""
+FED_AT_ONCE: Final = 8192
+MAX_PIPELINED: Final = 8
+"""Requests of one connection that are taken apart before the first of them is answered."""
+MAX_HELD_BYTES: Final = 32_000_000
+"""Bytes of all connections that wait to be taken apart."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a bound on the head of a request and on the time it takes."""
+    """uvicorn's protocol, with bounds on a head, on its time, and on requests sent ahead."""
 
     _in_head = True
     _head_bytes = 0
+    _held = b""
+    _held_by_all = 0
 
     def connection_made(self, transport: object) -> None:
         """Begin to count the time."""
@@ -26,20 +33,57 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop counting."""
+        """Stop counting, and forget what was held."""
         self._head_deadline.cancel()
+        self._hold(b"")
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head while it is not complete."""
+        """Take apart as much as may wait for its answer; hold the rest."""
+        if self._held:
+            self._hold(self._held + data)
+            return
+        for first in range(0, len(data), FED_AT_ONCE):
+            if len(self.pipeline) >= MAX_PIPELINED:
+                self._hold(data[first:])
+                return
+            if not self._feed(data[first : first + FED_AT_ONCE]):
+                return
+
+    def on_response_complete(self) -> None:
+        """Go on with what was held, now that there is room."""
+        super().on_response_complete()
+        if self._held:
+            self.flow.pause_reading()
+            self.loop.call_soon(self._feed_held)
+
+    def _feed_held(self) -> None:
+        held = self._held
+        self._hold(b"")
+        if held and not self.transport.is_closing():
+            self.data_received(held)
+
+    def _hold(self, data: bytes) -> None:
+        GuardedProtocol._held_by_all += len(data) - len(self._held)
+        self._held = data
+        if data:
+            self.flow.pause_reading()
+        if data and GuardedProtocol._held_by_all > MAX_HELD_BYTES:
+            # Nothing of it was looked at, so nothing is lost that was answered.
+            self._hold(b"")
+            self.transport.close()
+
+    def _feed(self, data: bytes) -> bool:
+        """Take bytes apart; count those of a head that is not complete."""
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_UNPARSED_HEAD_BYTES + self._complete_bytes(data):
+            if self._head_bytes > MAX_UNPARSED_HEAD_BYTES:
                 self._refuse(
                     "headers-too-large", "Address and headers together are limited to 8 kB."
                 )
-                return
+                return False
         super().data_received(data)
+        return not self.transport.is_closing()
 
     def on_headers_complete(self) -> None:
         """The head is there; a body may follow for as long as its reader waits."""
@@ -51,15 +95,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The next head may begin."""
         self._in_head = True
+        self._head_bytes = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words are not ours
         """Answer what is no HTTP like everything else is answered."""
         self._refuse("bad-request", "This is not HTTP.")
-
-    def _complete_bytes(self, data: bytes) -> int:
-        # A large body may arrive together with the end of its head.
-        return len(data) if b"\r\n\r\n" in data else 0
 
     def _too_slow(self) -> None:
         if self._in_head and not self.transport.is_closing():
