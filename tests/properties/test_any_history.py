@@ -27,6 +27,7 @@ from perdure_api.domain.run_commands import (
     Resume,
     RetryNow,
     Start,
+    TakeBack,
     decide,
     why_not,
 )
@@ -177,6 +178,14 @@ class AnyHistory(RuleBasedStateMachine):
         current = self.run.attempt
         if not self.run.is_open or current is None or current.number != number:
             assert decided == ()
+        self.append(decided)
+
+    @precondition(lambda self: self.grants)
+    @rule(data=st.data())
+    def a_grant_is_taken_back(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(self.grants)).number
+        decided = decide(self.run, TakeBack(attempt=number), self.now)
+        assert isinstance(decided, tuple)
         self.append(decided)
 
     @rule()

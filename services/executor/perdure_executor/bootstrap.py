@@ -104,12 +104,16 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             worker = Worker(settings, spool, lease, voice, link.fetch, tasks=tasks)
             await worker.open()
-            try:
+
+            async def converse() -> None:
                 await connect(nats, worker)
+                await link.serve(worker)
+
+            try:
                 duties = [
                     tasks.create_task(duty)
                     for duty in (
-                        link.serve(worker),
+                        converse(),
                         link.deliver(worker),
                         worker.reader.read(),
                         worker.ledger.fails(),
@@ -165,6 +169,9 @@ async def give_back(link: Link, worker: Worker, duties: list[asyncio.Task[None]]
     """End what runs, give it back to the api, say goodbye; what cannot be said now stays in the spool."""
     log.info("stopping")
     duties[0].cancel()  # no beats and no sessions any more; reports still go out
+    # First, else what is given back is granted to us again.
+    with suppress(NoAnswer):
+        await link.take_no_more(worker)
     with suppress(TimeoutError):
         await asyncio.wait_for(worker.stop(), STOP_SECONDS)
     with suppress(TimeoutError):

@@ -101,6 +101,22 @@ class Link:
             worker.settle(batch, confirmed.verdicts)
             self._delivered.set()
 
+    async def take_no_more(self, worker: Worker) -> None:
+        """Say that nothing new is taken; grants on their way still come.
+
+        Raises:
+            NoAnswer: when nobody answers at once.
+        """
+        if self._session is not None:
+            worker.draining = True
+            beat = wire.Heartbeat(
+                executor=self._settings.name,
+                session=self._session,
+                holding=worker.holding(),
+                draining=True,
+            )
+            await self._ask(subjects.HEARTBEAT, wire.encode(beat), 1.0)
+
     async def leave(self, worker: Worker) -> None:
         """Say goodbye: everything was released or has ended."""
         if self._session is not None:

@@ -23,6 +23,7 @@ from perdure_api.domain.run_commands import (
     Resume,
     RetryNow,
     Start,
+    TakeBack,
     actions,
     decide,
     refuse,
@@ -370,6 +371,25 @@ def test_only_the_open_attempt_can_be_lost() -> None:
     for state in STATES:
         if state not in ("running", "cancelling"):
             assert lose(in_state(state)) == ()
+
+
+def test_a_grant_that_never_arrived_is_taken_back_and_does_not_count() -> None:
+    run = in_state("running")
+    decided = decide(run, TakeBack(attempt=1), NOW)
+    assert names(decided) == ["attempt-released", "queued"]
+    again = after(run, decided)
+    assert (state_at(again, NOW), again.tries) == ("queued", 0)
+    assert names(decide(in_state("cancelling"), TakeBack(attempt=1), NOW)) == ["cancelled"]
+
+
+def test_only_the_open_attempt_can_be_taken_back() -> None:
+    again = given(
+        requested(retry=PATIENT), started(), attempt_lost(), retry_scheduled(NOW), started(2)
+    )
+    assert decide(again, TakeBack(attempt=1), NOW) == ()
+    for state in STATES:
+        if state not in ("running", "cancelling"):
+            assert decide(in_state(state), TakeBack(attempt=1), NOW) == ()
 
 
 def test_the_words_of_a_loss_say_who_was_silent_for_how_long() -> None:

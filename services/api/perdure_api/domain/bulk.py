@@ -4,10 +4,10 @@ from typing import Annotated, Literal, assert_never
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
-from perdure_contract.facts import BulkFact, BulkFinished, BulkRequested, BulkStopRequested, Json
 
 from perdure_api.domain import run_commands as commands
 from perdure_api.domain.run_commands import Command
+from perdure_contract.facts import BulkFact, BulkFinished, BulkRequested, BulkStopRequested, Json
 
 BulkAction = Literal[
     "cancel", "resume", "restart", "retry-now", "hold", "release", "fail", "priority", "delete"

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from msgspec import Struct
+
 from perdure_contract.identifiers import DEFAULT_TENANT
 
 Role = Literal["viewer", "operator", "author", "admin"]

@@ -4,6 +4,7 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
+
 from perdure_contract.facts import (
     ExecutorDraining,
     ExecutorFact,

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
+
 from perdure_contract.facts import QueueConfigured, QueueFact, QueuePaused, QueueResumed
 
 

@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
+
 from perdure_contract.facts import (
     AttemptFailed,
     AttemptLost,

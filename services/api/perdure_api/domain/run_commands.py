@@ -4,9 +4,14 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+
+from perdure_api.domain.rejections import Rejection
+from perdure_api.domain.retry import wait_before_next
+from perdure_api.domain.run import Run, lost, state_at
 from perdure_contract.facts import (
     AttemptFailed,
     AttemptLost,
+    AttemptReleased,
     AttemptStarted,
     CancelRequested,
     Evidence,
@@ -25,10 +30,6 @@ from perdure_contract.facts import (
     Silence,
 )
 from perdure_contract.objects import State
-
-from perdure_api.domain.rejections import Rejection
-from perdure_api.domain.retry import wait_before_next
-from perdure_api.domain.run import Run, lost, state_at
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -121,6 +122,13 @@ class Lose(Command, frozen=True, kw_only=True):
     """Only this attempt is lost; if another is open by now, nothing happens."""
 
 
+class TakeBack(Command, frozen=True, kw_only=True):
+    """The grant of the open attempt never reached its executor: nothing of it was begun."""
+
+    attempt: int
+    """Only this attempt is taken back; if another is open by now, nothing happens."""
+
+
 Action = Literal[
     "cancel",
     "resume",
@@ -204,7 +212,9 @@ ACTION_OF: dict[type[Command], Action] = {
 }
 
 
-def decide(run: Run, command: Command, now: datetime) -> tuple[RunFact, ...] | Rejection:
+def decide(  # noqa: C901, PLR0911, PLR0912 -- one arm a command
+    run: Run, command: Command, now: datetime
+) -> tuple[RunFact, ...] | Rejection:
     """Decide what a command brings about: facts, or why not. No facts = it is already so."""
     action = ACTION_OF.get(type(command))
     if action is not None and (refusal := refuse(run, action, now)) is not None:
@@ -220,6 +230,8 @@ def decide(run: Run, command: Command, now: datetime) -> tuple[RunFact, ...] | R
             return _lose(run, command, now)
         case EndStuck():
             return _end_stuck(run, command, now)
+        case TakeBack():
+            return _take_back(run, command)
         case Resume():
             return _resume(run, command)
         case Restart():
@@ -307,6 +319,19 @@ _SIGNS = {
     "progress": "sign of life since its last progress",
     "checkpoint": "sign of life since its last checkpoint",
 }
+
+
+def _take_back(run: Run, command: TakeBack) -> tuple[RunFact, ...]:
+    attempt = run.attempt
+    if not run.is_open or attempt is None or attempt.number != command.attempt:
+        return ()
+    if run.phase == "cancelling":
+        return (RunCancelled(run=run.id, attempt=attempt.number, reason=run.cancel_reason),)
+    mark = run.checkpoint.number if run.checkpoint is not None else None
+    return (
+        AttemptReleased(run=run.id, attempt=attempt.number, checkpoint=mark),
+        RunQueued(run=run.id, why="attempt-released"),
+    )
 
 
 def after_failure(

@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+
+from perdure_api.domain.run import OWN_ENDS, Run
+from perdure_api.domain.run_commands import after_failure
 from perdure_contract.facts import (
     AttemptFailed,
     AttemptReleased,
@@ -34,9 +37,6 @@ from perdure_contract.wire import (
     ProgressMade,
     Verdict,
 )
-
-from perdure_api.domain.run import OWN_ENDS, Run
-from perdure_api.domain.run_commands import after_failure
 
 Kind = Literal["checkpoint", "progress", "log", "ended"]
 KINDS: dict[type[Finding], Kind] = {

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
-from perdure_contract.facts import Silence
 
 from perdure_api.domain.run import Run
-
+from perdure_contract.facts import Silence
 
 Sign = Literal["start", "output", "progress", "checkpoint"]
 

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
+
 from perdure_contract.facts import TokenFact, TokenIssued, TokenRevoked
 
 

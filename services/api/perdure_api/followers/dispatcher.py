@@ -12,8 +12,6 @@ from datetime import timedelta
 
 import asyncpg
 import msgspec
-from perdure_contract.identifiers import queue_stream
-from perdure_runtime import logs
 
 from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
 from perdure_api.domain.callers import SYSTEM
@@ -25,6 +23,8 @@ from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_stream_state
 from perdure_api.store.writer import Work, Writer
+from perdure_contract.identifiers import queue_stream
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -119,7 +119,7 @@ class Dispatcher:
         async def look_again(connection: asyncpg.Connection, batch: Batch) -> None:
             rows = await connection.fetch(
                 "SELECT session_id::text FROM perdure.sessions "
-                "WHERE session_id = ANY($1::text[]::uuid[]) AND state = 'live' FOR SHARE",
+                "WHERE session_id = ANY($1::text[]::uuid[]) AND state = 'live' AND NOT draining FOR SHARE",
                 sorted({assignment.session for assignment in assignments}),
             )
             live.clear()

@@ -9,11 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import asyncpg
-from perdure_contract.facts import Evidence, ExecutorLost
-from perdure_contract.identifiers import executor_stream
-from perdure_contract.wire import Attempt, Revoke
-from perdure_runtime.clock import monotonic
-from perdure_runtime.nats_connection import NatsConnection
 
 from perdure_api.domain.callers import SYSTEM
 from perdure_api.domain.run_commands import CloseForced, Lose, decide
@@ -21,6 +16,11 @@ from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Work, Writer
+from perdure_contract.facts import Evidence, ExecutorLost
+from perdure_contract.identifiers import executor_stream
+from perdure_contract.wire import Attempt, Revoke
+from perdure_runtime.clock import monotonic
+from perdure_runtime.nats_connection import NatsConnection
 
 REAP_AT = 9 / 8
 """Of the lease: later than the executor's own end at 5/6, so that the two never overlap."""
@@ -32,7 +32,9 @@ SELECT r.run_id::text, r.executor,
        (SELECT max(s.last_seen) FROM perdure.sessions s WHERE s.executor = r.executor)
 FROM perdure.runs r
 WHERE r.phase IN ('running', 'cancelling')
-  AND NOT EXISTS (SELECT FROM perdure.sessions s WHERE s.executor = r.executor AND s.state = 'live')
+  AND NOT EXISTS (
+    SELECT FROM perdure.sessions s WHERE s.executor = r.executor
+    AND (s.state = 'live' OR s.last_seen >= clock_timestamp() - $2::interval))
 LIMIT $1"""
 
 
@@ -141,7 +143,7 @@ class Reaper:
         await self._writer.submit(work)
 
     async def _lose_orphans(self) -> None:
-        rows = await self._database.pool.fetch(ORPHANS, RUNS_AT_ONCE)
+        rows = await self._database.pool.fetch(ORPHANS, RUNS_AT_ONCE, self._lease * REAP_AT)
         if not rows:
             return
         last_seen = {row[0]: row[2] for row in rows}

@@ -10,19 +10,19 @@ from datetime import datetime, timedelta
 import asyncpg
 import msgspec
 from msgspec import Struct
-from perdure_contract import wire
-from perdure_contract.facts import Evidence, ExecutorDraining, ExecutorJoined, ExecutorLeft
-from perdure_contract.identifiers import executor_stream
-from perdure_contract.wire import Attempt
 
 from perdure_api.domain.callers import SYSTEM, executor_caller
 from perdure_api.domain.run import Run
-from perdure_api.domain.run_commands import Lose, decide
+from perdure_api.domain.run_commands import Lose, TakeBack, decide
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
 from perdure_api.store.writer import Work, Writer
+from perdure_contract import wire
+from perdure_contract.facts import Evidence, ExecutorDraining, ExecutorJoined, ExecutorLeft
+from perdure_contract.identifiers import executor_stream
+from perdure_contract.wire import Attempt
 
 OPEN_RUNS = """
 SELECT run_id::text, state FROM perdure.runs
@@ -177,6 +177,32 @@ class Sessions:
             return lambda: None
 
         await self._writer.submit(Work(perform=perform, streams=(executor_stream(beat.executor),)))
+        await self._take_back_what_never_arrived(beat)
+
+    async def _take_back_what_never_arrived(self, beat: wire.Heartbeat) -> None:
+        """Queue again what was granted on the last moment: read after the session took no more."""
+        held = {(attempt.run, attempt.number) for attempt in beat.holding}
+        rows = await self._database.pool.fetch(OPEN_RUNS, beat.executor)
+        runs = [decode_run(data) for _, data in rows]
+        missing = {
+            run.id: run.attempt.number
+            for run in runs
+            if run.attempt is not None and (run.id, run.attempt.number) not in held
+        }
+        if not missing:
+            return
+
+        def perform(batch: Batch) -> Callable[[], None]:
+            for run_id, number in missing.items():
+                run = batch.run(run_id)
+                if run is None or run.attempt is None or run.attempt.executor != beat.executor:
+                    continue
+                decided = decide(run, TakeBack(attempt=number), batch.now)
+                if isinstance(decided, tuple):
+                    batch.append_run(run, decided, SYSTEM)
+            return lambda: None
+
+        await self._writer.submit(Work(perform=perform, runs=tuple(missing), weight=len(missing)))
 
 
 def _supersede(batch: Batch, asked: wire.OpenSession) -> None:
