@@ -20,12 +20,14 @@ from perdure_api.routes import (
     executors,
     health,
     inside,
+    jobs,
     login,
     metrics,
     queues,
     recovery,
     run_stream,
     runs,
+    schedules,
     tokens,
 )
 from perdure_api.routes.gate import Gate
@@ -38,8 +40,8 @@ from perdure_api.services import Services
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
-        runs, inside, run_stream, actions, bulk, recovery, queues, executors, events, tokens,
-        documents, health, metrics, login,
+        runs, inside, run_stream, actions, bulk, recovery, queues, executors, jobs,
+        schedules, events, tokens, documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
 

@@ -103,6 +103,8 @@ async def _run(
         database=database,
         writer=core.writer,
         commands=core.commands,
+        jobs=core.jobs,
+        seconds_since_schedules=lambda: core.schedule_clock.seconds_since_look,
         nats=nats,
         hub=hub,
         tokens=Tokens(database.pool),

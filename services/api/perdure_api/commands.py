@@ -14,12 +14,6 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from perdure_contract import facts
-from perdure_contract.facts import ExecutorDraining, Json, QueueFact, RunRequested
-from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream
-from perdure_contract.specs import BlobRef, RunRequest
-from perdure_contract.wire import Attempt, Cancel, Control, Drain, Revoke
-from perdure_runtime.clock import new_id
 
 from perdure_api.domain import queue as queues
 from perdure_api.domain import run_commands
@@ -34,6 +28,12 @@ from perdure_api.errors import NotFoundError, Rejected
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch, FactTooLargeError, Statement
 from perdure_api.store.writer import Done, Work, Writer
+from perdure_contract import facts
+from perdure_contract.facts import ExecutorDraining, Json, QueueFact, RunRequested
+from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream
+from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.wire import Attempt, Cancel, Control, Drain, Revoke
+from perdure_runtime.clock import new_id
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Commands:
             work.perform(batch)
             return lambda: batch.runs[run_id]
 
-        return await self._submit(
+        return await self.submit(
             by, Work(perform=perform, prepare=work.prepare, weight=1), idempotency
         )
 
@@ -91,7 +91,7 @@ class Commands:
             work.perform(batch)
             return lambda: [batch.runs[run_id] for run_id in work.run_ids]
 
-        return await self._submit(
+        return await self.submit(
             by, Work(perform=perform, prepare=work.prepare, weight=len(requests)), idempotency
         )
 
@@ -121,7 +121,7 @@ class Commands:
             return lambda: batch.runs[run_id]
 
         work = Work(perform=perform, runs=(run_id,))
-        done = await self._submit(by, work, idempotency)
+        done = await self.submit(by, work, idempotency)
         await self._controls.send(told)
         return done
 
@@ -218,7 +218,7 @@ class Commands:
                 raise NotFoundError(bulk_id)
             return lambda: state
 
-        return await self._submit(by, Work(perform=perform, streams=(stream,)), idempotency)
+        return await self.submit(by, Work(perform=perform, streams=(stream,)), idempotency)
 
     async def stop_bulk(self, by: Caller, bulk_id: str, reason: str | None) -> Done[Bulk]:
         """Have a bulk operation go no further; what is done stays done."""
@@ -288,9 +288,10 @@ class Commands:
 
         return await self._writer.submit(Work(perform=perform, streams=(stream,)))
 
-    async def _submit(
-        self, by: Caller, work: Work[T], idempotency: Idempotency | None
+    async def submit(
+        self, by: Caller, work: Work[T], idempotency: Idempotency | None = None
     ) -> Done[T | StoredAnswer]:
+        """Have a work done once for an idempotency key, or simply done without one."""
         if idempotency is None:
             done = await self._writer.submit(work)
             return Done(done.result, done.position)
@@ -350,18 +351,31 @@ def _request_work(by: Caller, requests: Sequence[RunRequest], at: str) -> _Reque
             where = f"{at}/{index}" if at else ""
             if request.unique_key is not None:
                 _check_unique(batch, by, request.unique_key, where)
-            fact = RunRequested(
-                run=run_id,
-                **{name: getattr(request, name) for name in RunRequest.__struct_fields__},
-            )
-            try:
-                batch.begin_run(fact, by)
-            except FactTooLargeError as error:
-                raise Rejected(_too_large(where)) from error
-            for sha256, data in blobs:
-                batch.add_blob(run_id, sha256, data)
+            _begin(batch, by, run_id, (request, blobs), where)
 
     return _RequestWork(run_ids, perform, look_up_keys if keys else None)
+
+
+def begin_request(batch: Batch, by: Caller, run_id: str, request: RunRequest) -> None:
+    """Begin one run within a work; its unique key, if any, is not looked at."""
+    _begin(batch, by, run_id, _split(request))
+
+
+_Split = tuple[RunRequest, list[tuple[bytes, bytes]]]
+
+
+def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = "") -> None:
+    request, blobs = split
+    fact = RunRequested(
+        run=run_id,
+        **{name: getattr(request, name) for name in RunRequest.__struct_fields__},
+    )
+    try:
+        batch.begin_run(fact, by)
+    except FactTooLargeError as error:
+        raise Rejected(_too_large(where)) from error
+    for sha256, data in blobs:
+        batch.add_blob(run_id, sha256, data)
 
 
 def _check_unique(batch: Batch, by: Caller, key: str, where: str) -> None:
@@ -386,7 +400,7 @@ def _too_large(where: str) -> Rejection:
     )
 
 
-def _split(request: RunRequest) -> tuple[RunRequest, list[tuple[bytes, bytes]]]:
+def _split(request: RunRequest) -> _Split:
     """Replace script and stdin by references: they may have to be deleted, an event never is."""
     spec = request.spec
     blobs: list[tuple[bytes, bytes]] = []

@@ -3,10 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 
-from perdure_contract import subjects
-from perdure_runtime import logs
-from perdure_runtime.loop import Loop
-from perdure_runtime.nats_connection import NatsConnection
+import nats.errors
 
 from perdure_api.commands import Commands
 from perdure_api.followers.bulk_worker import BulkWorker
@@ -15,12 +12,18 @@ from perdure_api.followers.leadership import lead
 from perdure_api.intake.reaper import Reaper
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.requests import Requests
+from perdure_api.intake.schedule_clock import ScheduleClock
 from perdure_api.intake.sessions import Sessions
 from perdure_api.intake.sweep import Sweep
+from perdure_api.job_commands import JobCommands
 from perdure_api.messaging.controls import Controls
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Commit, Writer
+from perdure_contract import subjects
+from perdure_runtime import logs
+from perdure_runtime.loop import Loop
+from perdure_runtime.nats_connection import NatsConnection
 
 log = logs.get(__name__)
 
@@ -45,6 +48,8 @@ class Core:
         self.controls = Controls(nats)
         self.grants = Grants(database, self.controls)
         self.commands = Commands(self.writer, self.controls)
+        self.jobs = JobCommands(self.commands)
+        self.schedule_clock = ScheduleClock(database, self.writer, self.controls)
         self.sessions = Sessions(database, self.writer, self.grants, lease_seconds=lease_seconds)
         self.requests = Requests(database, nats, self.sessions, Reports(self.writer))
         self._dispatcher = Loop("dispatcher", Dispatcher(database, self.writer, self.grants).tick)
@@ -70,6 +75,7 @@ class Core:
             lead(self.database.url, "reaper", self._reaper.run),
             lead(self.database.url, "sweep", self._sweep.run),
             lead(self.database.url, "bulk", self._bulk.run),
+            Loop("schedules", self.schedule_clock.tick).run(),
             self._answer_executors(),
             self._tell_replicas(),
         ]
@@ -79,8 +85,7 @@ class Core:
         self._news.set()
 
     async def _answer_executors(self) -> None:
-        while not self.nats.connected:
-            await asyncio.sleep(0.1)
+        await self.nats.until_connected()
 
         async def heard(_message: object) -> None:
             self._dispatcher.wake()
@@ -98,6 +103,6 @@ class Core:
                     await self.nats.client.publish(
                         subjects.WAKE, str(self.writer.position).encode()
                     )
-                except Exception as error:
+                except (OSError, nats.errors.Error) as error:
                     log.debug("wake not sent", error=type(error).__name__)
             await asyncio.sleep(0.005)

@@ -1,13 +1,14 @@
 """What handlers work with: made once by `bootstrap`, reached through the application's state."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from perdure_api.commands import Commands
 from perdure_api.errors import Unavailable
+from perdure_api.job_commands import JobCommands
 from perdure_api.messaging.hub import Hub
 from perdure_api.security.access import HttpRequest
 from perdure_api.security.limits import Failures
@@ -31,12 +32,15 @@ class Services:
     database: Database
     writer: Writer
     commands: Commands
+    jobs: JobCommands
     nats: NatsConnection
     hub: Hub
     tokens: Tokens
     sessions: Sessions
     link_note: LinkNote
     store_id: str
+    seconds_since_schedules: Callable[[], float | None]
+    """How long ago this replica last looked for schedules that are due."""
     stopping: asyncio.Event
     """Set when the process is told to stop: streams end then."""
     logins: Failures = field(default_factory=Failures)

@@ -1,7 +1,7 @@
 """Queues: what they may take and what is in them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -110,7 +110,7 @@ async def resume(call: Call) -> ASGIApp:
     )
 
 
-def name_of(call: Call) -> str:
+def name_of(call: Call[Any]) -> str:
     """Take a name from the path; what cannot be one is simply not there."""
     try:
         return msgspec.convert(call.path("name"), Name)

@@ -12,7 +12,9 @@ from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run, state_at
 from perdure_api.drafts import Draft, Drafts, read_run, read_runs
 from perdure_api.errors import NotFoundError, Unavailable
+from perdure_api.job_drafts import read_run_of
 from perdure_api.projections import run_list
+from perdure_api.projections.jobs import job_named_by
 from perdure_api.projections.run_detail import get_run, live_progress, run_view
 from perdure_api.routes.bodies import MAX_BULK_BYTES, read_json
 from perdure_api.routes.operations import Call, operation
@@ -89,7 +91,15 @@ class AsOf(Struct, frozen=True, kw_only=True):
 async def request_run(call: Call) -> ASGIApp:
     """Request one run and answer with it."""
     body = await read_json(call.request)
-    request = validated(body, lambda b: read_run(b.value, clean=b.clean))
+    job = await job_named_by(call.services.database.pool, call.caller.tenant, body.value)
+    request = validated(
+        body,
+        lambda b: (
+            read_run(b.value, clean=b.clean)
+            if job is None
+            else read_run_of(job, b.value, clean=b.clean)
+        ),
+    )
     idempotency = idempotency_of(call.request, body, created)
     done = await call.services.commands.request_run(call.caller, request, idempotency=idempotency)
     return answered(done.result, created)

@@ -177,13 +177,15 @@ def stream_arrays(batch: Batch, base: int) -> list[list[Any]]:
     for stream in sorted(batch.changed_streams):
         row = batch.streams[stream]
         first = row.first_position if row.first_position > 0 else -row.first_position + base
+        row = replace(row, first_position=first, last_position=row.last_position + base + 1)
+        batch.streams[stream] = row
         found.append(
             (
                 stream,
                 row.tenant,
                 row.version,
                 first,
-                row.last_position + base + 1,
+                row.last_position,
                 encode_state(row.state),
             )
         )

@@ -5,6 +5,7 @@ CREATE TABLE perdure.schedules (
     schedule_id  uuid PRIMARY KEY,
     tenant       text NOT NULL,
     job          text NOT NULL,
+    enabled      boolean NOT NULL,
     next_fire_at timestamptz,             -- NULL: paused, deleted, or none is left
     last_fire_at timestamptz,
     deleted      boolean NOT NULL DEFAULT false
