@@ -16,6 +16,7 @@ from tests.support.faults import (
     log_text,
     names,
     processes_of,
+    stopped,
 )
 from tests.support.system import System
 from tests.support.waiting import eventually
@@ -95,4 +96,19 @@ def test_without_another_attempt_in_its_policy_a_lost_run_has_failed(
             "requested", "attempt-started", "attempt-lost", "failed",
         ]  # fmt: skip
     assert not processes_of(run_id)
+    check(perdure.endpoint.database_url)
+
+
+def test_what_was_granted_while_the_agent_was_dead_is_no_loss(perdure: System, work: Work) -> None:
+    """The grant never arrived, so nothing was begun and nothing is lost: the same attempt starts."""
+    with perdure.client() as client:
+        with stopped(perdure.pid("supervisor")):
+            before = perdure.kill("executor")
+            run_id = ask(client, work.gated)
+            perdure.run_that(run_id, lambda run: run["attempt"] == 1)
+        perdure.runs_again(before)
+        work.open_gate()
+        assert ended(perdure, run_id)["state"] == "completed"
+        assert work.marks == ["start 1", "end 1"]
+        assert names(events(client, run_id)) == ["requested", "attempt-started", "completed"]
     check(perdure.endpoint.database_url)

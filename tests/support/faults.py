@@ -222,7 +222,8 @@ class Proxy:
         self._whole = threading.Event()
         self._whole.set()
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def cut(self) -> None:
         """Nothing comes through any more, and nobody is told so: a cable was pulled."""
@@ -235,13 +236,17 @@ class Proxy:
 
     def close(self) -> None:
         """End for good."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._listener.close()
         self._break()
+        for thread in self._threads:
+            thread.join()
 
     def _break(self) -> None:
-        while self._open:
+        for connection in list(self._open):
             with suppress(OSError):
-                self._open.pop().shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -249,17 +254,25 @@ class Proxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            thread = threading.Thread(target=self._carry, args=(near,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _carry(self, near: socket.socket) -> None:
+        """Carry both ways until one side ends; one that comes while it is cut hears nothing."""
+        with near, suppress(OSError):
             self._open.add(near)
             if not self._whole.is_set():
-                continue  # it is accepted by the cable, and hears nothing
-            try:
-                far = socket.create_connection(self._target)
-            except OSError:
-                near.close()
-                continue
-            self._open.add(far)
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                near.recv(1)
+                return
+            with socket.create_connection(self._target) as far:
+                self._open.add(far)
+                back = threading.Thread(target=self._pump, args=(far, near))
+                back.start()
+                self._pump(near, far)
+                back.join()
+                self._open.discard(far)
+        self._open.discard(near)
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
