@@ -113,15 +113,13 @@ class _Following:
             told = 0
             while True:
                 if told != self._here.run.version:
+                    told = self._here.run.version
+                    if not self._here.run.is_final:
+                        yield self._state()
                     async for part in self._output():
                         yield part
-                    told = self._here.run.version
-                    if told > self._seen.version:
-                        self._seen = Seen(told, self._seen.attempt, self._seen.line)
-                        yield self._frame(
-                            "state", run_view(self._here.run, self._here.now, self._here.live)
-                        )
                     if self._here.run.is_final:
+                        yield self._state()
                         yield self._frame("end", End(self._here.run.phase))
                         return
                 async for part in self._news(heard):
@@ -157,6 +155,14 @@ class _Following:
             if news is not None and not isinstance(news, Printed):
                 await self._look()
                 return
+
+    def _state(self) -> bytes:
+        """Tell the run as it is; nothing to a reader that has it."""
+        here = self._here
+        if here.run.version <= self._seen.version:
+            return b""
+        self._seen = Seen(here.run.version, self._seen.attempt, self._seen.line)
+        return self._frame("state", run_view(here.run, here.now, here.live))
 
     async def _look(self) -> None:
         run = self._here.run
