@@ -8,7 +8,7 @@ import asyncpg
 import click
 from msgspec import Struct
 
-from perdure_api.projections import maintenance
+from perdure_api.projections import inline, maintenance
 from perdure_api.projections.maintenance import Compared, Told
 from perdure_api.projections.projection import PoisonEvent, Projection
 from perdure_api.projections.run_list import RunList
@@ -71,12 +71,37 @@ def rebuild(*, names: tuple[str, ...], as_json: bool) -> None:
 @NAMES
 @json_option
 def verify(*, names: tuple[str, ...], as_json: bool) -> None:
-    """Fold the log again and compare with the live views; exit 1 when they differ."""
+    """Fold the log again and compare with the live views; exit 1 when they differ.
+
+    Without names the rows that decisions read (`inline`) are compared too.
+    """
     worked = _on_each(names, "verifying", maintenance.verify)
+    if not names:
+        worked.append(_inline())
     _tell(Output(as_json=as_json), worked)
     if any(each.differing for each in worked):
-        message = "A view is not what its events say: `perdure projections rebuild` mends it."
+        message = (
+            "Some rows are not what their events say. `perdure projections rebuild` mends views; "
+            "inline rows that differ are a fault to report."
+        )
         raise NotWhole(message)
+
+
+def _inline() -> Worked:
+    async def run(connection: asyncpg.Connection) -> inline.Verdict:
+        with advancing("verifying inline rows") as told:
+            return await inline.verify(connection, told=told)
+
+    started = time.monotonic()
+    verdict = on_database(run)
+    return Worked(
+        name="inline",
+        events=verdict.events,
+        seconds=time.monotonic() - started,
+        rows=verdict.checked,
+        differing=verdict.differing,
+        examples=verdict.examples,
+    )
 
 
 def _on_each(names: tuple[str, ...], doing: str, work: Work) -> list[Worked]:

@@ -31,6 +31,8 @@ Told = Callable[[int, int], None]
 class Verdict(Struct, frozen=True, kw_only=True):
     """What the comparison found."""
 
+    events: int
+    """The log's last position at that moment."""
     checked: int
     """Rows of runs and of other streams."""
     differing: int
@@ -41,6 +43,7 @@ async def verify(connection: asyncpg.Connection, *, told: Told | None = None) ->
     """Fold every stream again and compare, all as of one moment."""
     differences: list[str] = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        end = await connection.fetchval("SELECT position FROM perdure.head")
         total = await connection.fetchval(
             "SELECT (SELECT count(*) FROM perdure.runs) + (SELECT count(*) FROM perdure.streams)"
         )
@@ -56,7 +59,10 @@ async def verify(connection: asyncpg.Connection, *, told: Told | None = None) ->
     if rowless:
         differences.append(f"{rowless} requested runs have no row")
     return Verdict(
-        checked=checked, differing=len(differences), examples=tuple(differences[:_SHOWN])
+        events=end,
+        checked=checked,
+        differing=len(differences),
+        examples=tuple(differences[:_SHOWN]),
     )
 
 
