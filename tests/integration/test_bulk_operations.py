@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from perdure_api.domain.bulk import Bulk
 from perdure_api.domain.run_commands import Fail
 from perdure_api.duties import Core
 from perdure_api.projections import bulk as bulks
 from perdure_contract import facts
 from perdure_contract.objects import BulkView
-
 from tests.support.api_core import (
     BY,
     PlayedExecutor,

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from perdure_api.domain.run_commands import Cancel, Hold, Release
 from perdure_api.duties import Core
 from perdure_api.errors import Rejected
 from perdure_contract import facts, wire
 from perdure_contract.specs import Retry
-
 from tests.support.api_core import (
     BY,
     PlayedExecutor,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from nats.aio.msg import Msg
+
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.run import Run
 from perdure_api.duties import Core

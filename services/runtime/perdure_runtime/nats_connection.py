@@ -27,6 +27,7 @@ class NatsConnection:
         self._name = name
         self._on_connect = on_connect
         self.client: Client = Client()
+        self._first = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -59,8 +60,13 @@ class NatsConnection:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
             else:
+                self._first.set()
                 log.info("connected to NATS", server=str(self.client.connected_server_version))
                 return
+
+    async def until_connected(self) -> None:
+        """Wait for the first connection."""
+        await self._first.wait()
 
     async def close(self) -> None:
         """Flush and leave; quietly when there is no connection."""
@@ -86,6 +92,7 @@ ANSWER_SECONDS = 6.0
 
 async def server_version(url: str) -> tuple[int, ...]:
     """Give the version of the NATS server at `url`; raises `OSError` when it cannot be reached."""
+
     async def quiet(_: Exception) -> None:
         """Say nothing: what is raised is what is shown."""
 

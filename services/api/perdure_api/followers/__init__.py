@@ -1,0 +1,1 @@
+"""What carries the log on: to NATS, into views, into new attempts."""

@@ -8,10 +8,6 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 import msgspec
-from perdure_contract.facts import BulkFinished
-from perdure_contract.identifiers import bulk_stream
-from perdure_contract.wire import Control
-from perdure_runtime import logs
 
 from perdure_api.commands import messages_after
 from perdure_api.domain.bulk import Bulk, Options, command_for
@@ -23,6 +19,10 @@ from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run, decode_stream_state
 from perdure_api.store.writer import Work, Writer
+from perdure_contract.facts import BulkFinished
+from perdure_contract.identifiers import bulk_stream
+from perdure_contract.wire import Control
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 
@@ -125,7 +125,8 @@ class BulkWorker:
             noted: list[tuple[int, str, str | None]] = []
             for ordinal, run_id in targets:
                 if ordinal in waiting:
-                    why = _decide_one(batch, bulk, command, run_id, by, told)
+                    why, messages = _decide_one(batch, bulk, command, run_id, by)
+                    told.extend(messages)
                     noted.append((ordinal, "done" if why is None else "refused", why))
             ordinals, outcomes, reasons = zip(*noted, strict=True) if noted else ((), (), ())
             batch.execute(NOTE, bulk.id, list(ordinals), list(outcomes), list(reasons))
@@ -172,17 +173,15 @@ def _decide_one(
     command: Command,
     run_id: str,
     by: Caller,
-    told: list[tuple[str, Control]],
-) -> str | None:
-    """Decide on one run; give why it was refused, or None."""
+) -> tuple[str | None, list[tuple[str, Control]]]:
+    """Decide on one run; give why it was refused, or None, and what its executor must be told."""
     run = batch.run(run_id)
     if run is None or run.tenant != by.tenant:
-        return "There is no such run."
+        return "There is no such run.", []
     decided = decide(run, command, batch.now)
     if isinstance(decided, Rejection):
-        return decided.message
+        return decided.message, []
     after = batch.append_run(run, decided, by, correlation=bulk.id)
-    told.extend(messages_after(run, after))
     if isinstance(command, Delete):
         batch.execute("SELECT perdure.remove_content($1::text::uuid)", run_id)
-    return None
+    return None, messages_after(run, after)

@@ -1,0 +1,1 @@
+"""What comes in other than by HTTP: from executors, from time, from files."""

@@ -1,17 +1,17 @@
 """What executors report: heard in order, stored with what follows from it, confirmed after commit."""
 
-from collections.abc import Callable
 import hashlib
+from collections.abc import Callable
 
 import msgspec
-from perdure_contract import wire
-from perdure_contract.specs import BlobRef
-from perdure_contract.wire import Ended, LogChunk, ProgressMade, Report, Verdict
 
 from perdure_api.domain.callers import Caller, executor_caller
 from perdure_api.domain.run_reports import KINDS, hear
 from perdure_api.store.batch import Batch, FactTooLargeError
 from perdure_api.store.writer import Work, Writer
+from perdure_contract import wire
+from perdure_contract.specs import BlobRef
+from perdure_contract.wire import Ended, LogChunk, ProgressMade, Report, Verdict
 
 COUNT_REFUSED = """
 INSERT INTO perdure.refusals (tenant, run_id, attempt, kind, why, actor)

@@ -8,16 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
+import nats.errors
 from nats.aio.msg import Msg
-from perdure_contract import subjects, wire
-from perdure_contract.wire import Answer
-from perdure_runtime import logs
-from perdure_runtime.nats_connection import NatsConnection
 
 from perdure_api.errors import Unavailable
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.sessions import Sessions
 from perdure_api.store.database import Database
+from perdure_contract import subjects, wire
+from perdure_contract.wire import Answer
+from perdure_runtime import logs
+from perdure_runtime.nats_connection import NatsConnection
 
 log = logs.get(__name__)
 
@@ -65,7 +66,7 @@ class Requests:
                 continue
             try:
                 await message.respond(wire.encode(answer))
-            except Exception as error:
+            except (OSError, nats.errors.Error) as error:
                 log.warning("answer not sent", subject=message.subject, error=type(error).__name__)
 
     async def _answer(self, handler: Handler, data: bytes) -> Answer | None:

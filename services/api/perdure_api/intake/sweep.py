@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
-from perdure_contract.facts import Silence
-from perdure_runtime import logs
 
 from perdure_api.commands import messages_after
 from perdure_api.domain.callers import SYSTEM
@@ -21,6 +19,8 @@ from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
 from perdure_api.store.writer import Work, Writer
+from perdure_contract.facts import Silence
+from perdure_runtime import logs
 
 log = logs.get(__name__)
 

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+import nats.errors
+
 from perdure_contract import subjects, wire
 from perdure_contract.wire import Control, ControlBatch
 from perdure_runtime import logs
@@ -39,5 +41,5 @@ class Controls:
             return
         try:
             await self._nats.client.publish(subjects.control(executor), data)
-        except Exception as error:
+        except (OSError, nats.errors.Error) as error:
             log.warning("control message not sent", executor=executor, error=type(error).__name__)

@@ -1,19 +1,19 @@
 """Grants as they are sent: the request with its small content put back, the checkpoint to go on from."""
 
-import asyncpg
 from collections.abc import Sequence
 
+import asyncpg
 from msgspec.structs import replace
-from perdure_contract import wire
-from perdure_contract.facts import RunCheckpointed, type_name
-from perdure_contract.identifiers import run_stream
-from perdure_contract.specs import BlobRef, RunRequest
-from perdure_contract.wire import Attempt, Grant
 
 from perdure_api.domain.run import Run
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
+from perdure_contract import wire
+from perdure_contract.facts import RunCheckpointed, type_name
+from perdure_contract.identifiers import run_stream
+from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.wire import Attempt, Grant
 
 INLINE_IN_GRANT_BYTES = 65536
 """Content up to this goes along with the grant; an executor fetches larger content in pages."""
@@ -28,10 +28,11 @@ class Grants:
 
     async def send(self, session: str, runs: Sequence[Run]) -> None:
         """Grant each run's open attempt to its executor."""
-        messages = []
-        for run in runs:
-            if run.attempt is not None:
-                messages.append((run.attempt.executor, await self._grant(session, run)))
+        messages = [
+            (run.attempt.executor, await self._grant(session, run))
+            for run in runs
+            if run.attempt is not None
+        ]
         if messages:
             await self._controls.send(messages)
 

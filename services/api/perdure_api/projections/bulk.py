@@ -9,16 +9,16 @@ from datetime import datetime
 
 import asyncpg
 from msgspec import Struct
-from perdure_contract.facts import BulkRequested, type_name
-from perdure_contract.identifiers import bulk_stream
-from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, State
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.domain.bulk import Bulk, BulkAction
 from perdure_api.domain.run import state_at
 from perdure_api.domain.run_commands import Action, why_not
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run, decode_stream_state
+from perdure_contract.facts import BulkRequested, type_name
+from perdure_contract.identifiers import bulk_stream
+from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, State
+from perdure_runtime.clock import rfc3339
 
 _CHUNK = 5000
 

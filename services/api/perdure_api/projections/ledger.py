@@ -3,6 +3,7 @@
 from typing import Final
 
 import asyncpg
+
 from perdure_contract.objects import LedgerEntry
 from perdure_runtime.clock import rfc3339
 

@@ -5,8 +5,6 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
-from perdure_contract.objects import LedgerEntry, StuckView
-from perdure_runtime.clock import rfc3339
 
 from perdure_api.intake.sweep import Stuck, find_stuck
 from perdure_api.projections import ledger
@@ -14,6 +12,8 @@ from perdure_api.routes.inside import found
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.queries import NoQuery
 from perdure_api.routes.replies import json_reply
+from perdure_contract.objects import LedgerEntry, StuckView
+from perdure_runtime.clock import rfc3339
 
 
 class StuckRuns(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""PostgreSQL: the log and its only writer, inline rows, migrations."""

@@ -11,15 +11,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from perdure_contract import facts
-from perdure_contract.facts import AnyFact, RunFact
-from perdure_contract.identifiers import run_stream
-from perdure_contract.wire import Attempt, LogChunk
 
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.run import Run, Stamp, evolve
 from perdure_api.store.state import StreamRow, StreamState, evolve_stream
-
+from perdure_contract import facts
+from perdure_contract.facts import AnyFact, RunFact
+from perdure_contract.identifiers import run_stream
+from perdure_contract.wire import Attempt, LogChunk
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -196,7 +195,10 @@ class Batch:
     ) -> None:
         data = facts.encode(fact)
         if len(data) > facts.MAX_EVENT_BYTES:
-            message = f"{facts.type_name(fact)} would have {len(data)} bytes, more than {facts.MAX_EVENT_BYTES}"
+            message = (
+                f"{facts.type_name(fact)} would have {len(data)} bytes; "
+                f"{facts.MAX_EVENT_BYTES} are allowed"
+            )
             raise FactTooLargeError(message)
         self.events.append(
             NewEvent(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
 from perdure_contract.facts import BY_TYPE, Fact
 
 LIFTINGS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {}

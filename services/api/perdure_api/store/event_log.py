@@ -4,6 +4,7 @@ from datetime import datetime
 
 import asyncpg
 from msgspec import Struct
+
 from perdure_contract.envelope import Event
 from perdure_runtime.clock import rfc3339
 
@@ -55,7 +56,7 @@ async def read_all(
 ) -> list[Event]:
     """Give events from `after` (exclusive) on: ordered and without gaps, up to what is committed."""
     rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM perdure.events WHERE position > $1 ORDER BY position LIMIT $2",  # noqa: S608 -- a constant
+        f"SELECT {COLUMNS} FROM perdure.events WHERE position > $1 ORDER BY position LIMIT $2",
         after,
         limit,
     )
@@ -74,7 +75,7 @@ async def read_stream(
 ) -> list[Event]:
     """Give a stream's events in order; its first and last position say which partitions to look at."""
     rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM perdure.events WHERE stream = $1 AND position BETWEEN $2 AND $3 "  # noqa: S608 -- a constant
+        f"SELECT {COLUMNS} FROM perdure.events WHERE stream = $1 AND position BETWEEN $2 AND $3 "
         "AND version > $4 AND version <= $5 ORDER BY version LIMIT $6",
         stream,
         first_position,

@@ -21,15 +21,15 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 from msgspec import Struct
-from perdure_contract import envelope
-from perdure_contract.envelope import Event
-from perdure_runtime import logs
-from perdure_runtime.clock import monotonic, new_id, rfc3339
 
 from perdure_api.errors import ApiError, Unavailable
 from perdure_api.store import database, rows
 from perdure_api.store.batch import Batch, FactTooLargeError
 from perdure_api.store.state import decode_run
+from perdure_contract import envelope
+from perdure_contract.envelope import Event
+from perdure_runtime import logs
+from perdure_runtime.clock import monotonic, new_id, rfc3339
 
 log = logs.get(__name__)
 
@@ -74,6 +74,16 @@ class Done(Struct, Generic[T], frozen=True):
 class _Waiting(Struct):
     work: Work[Any]
     future: asyncio.Future[Done[Any]]
+
+
+class _Stored(Struct):
+    """A transaction before and after its commit."""
+
+    outcomes: list[tuple[_Waiting, Any]]
+    position: int
+    events: int
+    first_id: str | None
+    """Id of its first event; none when it appended nothing."""
 
 
 class Writer:
@@ -201,25 +211,15 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             connection = await database.connect(self._url)
             await connection.execute("SET application_name = 'perdure writer'")
+            self.position = await connection.fetchval("SELECT position FROM perdure.head")
             self._connection = connection
         return self._connection
 
     async def _transact(self, connection: asyncpg.Connection, group: list[_Waiting]) -> None:
-        outcomes: list[tuple[_Waiting, Any]]
         transaction = connection.transaction()
         await transaction.start()
-        first_id: str | None = None
         try:
-            batch = await self._load(connection, group)
-            for waiting in group:
-                if waiting.work.prepare is not None:
-                    await waiting.work.prepare(connection, batch)
-            performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
-            position, first_id = await self._store(connection, batch)
-            outcomes = [(waiting, read()) for waiting, read in performed]
-            for make in batch.late:
-                statement = make()
-                await connection.execute(statement.sql, *statement.arguments)
+            stored = await self._perform_all(connection, group)
         except BaseException:
             if not connection.is_closed():
                 await transaction.rollback()
@@ -227,22 +227,39 @@ class Writer:
         try:
             await transaction.commit()
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
-            if first_id is None or not await self._was_committed(first_id):
+            if stored.first_id is None or not await self._was_committed(stored.first_id):
                 raise
-        if batch.events:
-            self.position = position
-            commit = Commit(position, len(batch.events))
+        self._tell(stored)
+
+    async def _perform_all(self, connection: asyncpg.Connection, group: list[_Waiting]) -> _Stored:
+        batch = await self._load(connection, group)
+        for waiting in group:
+            if waiting.work.prepare is not None:
+                await waiting.work.prepare(connection, batch)
+        performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
+        position, first_id = await self._store(connection, batch)
+        outcomes = [(waiting, read()) for waiting, read in performed]
+        for make in batch.late:
+            statement = make()
+            await connection.execute(statement.sql, *statement.arguments)
+        return _Stored(outcomes, position, len(batch.events), first_id)
+
+    def _tell(self, stored: _Stored) -> None:
+        if stored.events:
+            self.position = stored.position
+            commit = Commit(stored.position, stored.events)
             for listener in self._listeners:
                 listener(commit)
-        for waiting, outcome in outcomes:
+        for waiting, outcome in stored.outcomes:
             if isinstance(outcome, ApiError | FactTooLargeError):
                 _fail(waiting, outcome)
             elif not waiting.future.done():
-                waiting.future.set_result(Done(outcome, position))
+                waiting.future.set_result(Done(outcome, stored.position))
 
     async def _was_committed(self, event_id: str) -> bool:
         """Look up whether the commit that broke went through; keeps trying for 20 seconds."""
         deadline = monotonic() + 20
+        before = self.position
         while True:
             try:
                 self._connection = None
@@ -250,7 +267,7 @@ class Writer:
                 return bool(
                     await connection.fetchval(
                         "SELECT EXISTS (SELECT FROM perdure.events WHERE position > $1 AND id = $2)",
-                        self.position,
+                        before,
                         event_id,
                     )
                 )
