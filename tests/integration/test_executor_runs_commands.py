@@ -345,6 +345,17 @@ async def test_a_tree_over_its_memory_limit_is_ended(api: PlayedApi) -> None:
     assert "memory" in ended.failure.message
 
 
+async def test_pages_that_processes_share_count_once(api: PlayedApi) -> None:
+    share = (
+        "import os, time; x = bytearray(60_000_000); [os.fork() for _ in range(2)]; time.sleep(1)"
+    )
+    ended = await api.run(
+        api.grant("python3", "-c", share, limits=Limits(memory_bytes=150_000_000))
+    )
+
+    assert ended.outcome == "completed"
+
+
 async def test_a_time_limit_ends_what_ignores_term(api: PlayedApi) -> None:
     script = "trap '' TERM; while true; do sleep 0.05; done"
     grant = api.grant(script=script, limits=Limits(timeout_seconds=0.3, grace_seconds=0.2))

@@ -15,7 +15,7 @@ from perdure_executor.settings import Settings
 from perdure_executor.warden.frames import END, LEAVE, START, TAKEN, Frame, Unpacker, pack
 from perdure_executor.warden.launcher import SOCKET
 from perdure_executor.warden.order import Order, encode
-from perdure_runtime import logs
+from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
 
@@ -72,13 +72,16 @@ class Custody(asyncio.Protocol):
                         lambda: self, f"/proc/self/fd/{spool}/{SOCKET}"
                     )
                     return await asyncio.wait_for(self._hello, START_SECONDS)
+                except TimeoutError as error:
+                    message = "The warden does not answer: is it stopped?"
+                    raise CannotStart(message) from error
                 except (FileNotFoundError, ConnectionRefusedError) as error:
                     if self._process is None:
                         self._process = start_warden(settings)
                     elif self._process.poll() is not None or loop.time() > deadline:
                         message = f"The warden does not start: see {settings.spool / 'warden.log'}."
                         raise CannotStart(message) from error
-                    await asyncio.sleep(0.01)
+                    await clock.pause(0.01)
         finally:
             os.close(spool)
 

@@ -24,6 +24,8 @@ REPORT_FD = 3
 FLUSH_SECONDS = 0.15
 FIRST_FLUSH_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
+REAP_SECONDS = 5.0
+"""How often orphans that have ended are reaped while the program runs on."""
 SWEEP_SECONDS = 0.02
 UNKILLABLE_SECONDS = 10.0
 """A tree that we may not signal (sudo) is waited for so long after its KILL, then left."""
@@ -89,6 +91,7 @@ class Keeper:
         self._flush_at: float | None = None
         self._flushed_at = 0.0
         self._memory_at: float | None = None
+        self._reap_at = 0.0
         self._killed_at: float | None = None
 
     def carry(self) -> Record:
@@ -111,6 +114,7 @@ class Keeper:
             grace=self._order.grace,
             until_lease=self._order.until_lease,
         )
+        self._reap_at = now + REAP_SECONDS
         if self._order.memory_bytes is not None:
             self._memory_at = now
         try:
@@ -165,6 +169,9 @@ class Keeper:
             now = boottime()
             if self._flush_at is not None and now >= self._flush_at:
                 self._flush(now)
+            if now >= self._reap_at:
+                self._reap_at = now + REAP_SECONDS
+                self._reap()
             if self._memory_at is not None and now >= self._memory_at:
                 self._weigh(now)
             due = self._attempt.step(now, self._lease.until)
@@ -173,20 +180,21 @@ class Keeper:
             if due == TERM:
                 self._signal_all(signal.SIGTERM)
                 self._signal_all(signal.SIGCONT)
-            if self._status is not None and self._no_child_left():
+            if self._status is not None and self._reap():
                 break
             if due == KILL and self._kill(now):
                 break
         self._attempt.tree_gone()
 
     def _patience(self) -> int:
-        """Give the milliseconds until something is due by itself; -1 for none."""
+        """Give the milliseconds until something is due by itself."""
         now = boottime()
-        due = [self._attempt.wake_at(self._lease.until), self._flush_at, self._memory_at]
+        wish = self._attempt.wake_at(self._lease.until)
+        due = [wish, self._flush_at, self._memory_at, self._reap_at]
         if self._status is not None or self._attempt.phase == KILLING:
             due.append(now + SWEEP_SECONDS)
-        known = [moment for moment in due if moment is not None]
-        return max(0, int((min(known) - now) * 1000) + 1) if known else -1
+        soonest = min(moment for moment in due if moment is not None)
+        return max(0, int((soonest - now) * 1000) + 1)
 
     def _pump(self, file: int) -> None:
         try:
@@ -229,35 +237,39 @@ class Keeper:
                 self._attempt.ask_end(boottime(), asked["why"], asked["grace"])
 
     def _weigh(self, now: float) -> None:
-        weight = tree.memory_bytes(tree.descendants(os.getpid()))
+        limit = self._order.memory_bytes
+        pids = tree.descendants(os.getpid())
+        weight = tree.resident_bytes(pids)
+        if limit is not None and weight > limit:
+            weight = tree.shared_out_bytes(pids)  # slow, and fair to processes that share pages
+            if weight > limit and self._attempt.phase == RUNNING:
+                self._attempt.ask_end(now, MEMORY, 0)
         self._peak = max(self._peak, weight)
         self._memory_at = now + MEMORY_SECONDS
-        limit = self._order.memory_bytes
-        if limit is not None and weight > limit and self._attempt.phase == RUNNING:
-            self._attempt.ask_end(now, MEMORY, 0)
 
     def _signal_all(self, number: signal.Signals) -> None:
         tree.send([self._pid] if self._status is None else [], number)
         tree.send([pid for pid in tree.descendants(os.getpid()) if pid != self._pid], number)
 
-    def _reap(self) -> None:
-        """Take the program's status: what the shell would see as the end of the command."""
-        _, status, usage = os.wait4(self._pid, 0)
-        self._count(usage)
-        self._status = status
-        self._poll.unregister(self._pidfd)
-        os.close(self._pidfd)
-        self._attempt.program_ended()
+    def _reap(self) -> bool:
+        """Take the status of every child that has ended; tell whether none is left.
 
-    def _no_child_left(self) -> bool:
+        Orphans of the tree come to us as children, so then no process of it is left.
+        """
         while True:
             try:
-                pid, _, usage = os.wait4(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return True
             if pid == 0:
                 return False
-            self._count(usage)
+            self._cpu += usage.ru_utime + usage.ru_stime
+            self._peak = max(self._peak, usage.ru_maxrss * 1024)
+            if pid == self._pid:
+                self._status = status
+                self._poll.unregister(self._pidfd)
+                os.close(self._pidfd)
+                self._attempt.program_ended()
 
     def _kill(self, now: float) -> bool:
         """KILL what is there; tell whether the rest cannot be killed and must be left."""
@@ -277,10 +289,6 @@ class Keeper:
             except ChildProcessError:
                 return
             time.sleep(0.002)
-
-    def _count(self, usage: object) -> None:
-        self._cpu += usage.ru_utime + usage.ru_stime  # type: ignore[attr-defined]
-        self._peak = max(self._peak, usage.ru_maxrss * 1024)  # type: ignore[attr-defined]
 
     def _record(self, started: float) -> Record:
         self._drain()

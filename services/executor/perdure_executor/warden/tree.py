@@ -79,7 +79,7 @@ def kill(pids: list[int]) -> bool:
     return send(pids, signal.SIGKILL)
 
 
-def memory_bytes(pids: list[int]) -> int:
+def resident_bytes(pids: list[int]) -> int:
     """Give the resident memory of processes together, shared pages counted once a process."""
     pages = 0
     for pid in pids:
@@ -89,3 +89,16 @@ def memory_bytes(pids: list[int]) -> int:
         except (OSError, IndexError):
             continue
     return pages * _PAGE_BYTES
+
+
+def shared_out_bytes(pids: list[int]) -> int:
+    """Give the memory of processes together, shared pages shared out among those that have them."""
+    kilobytes = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+                found = [line for line in file if line.startswith(b"Pss:")]
+            kilobytes += int(found[0].split()[1])
+        except (OSError, IndexError):
+            kilobytes += resident_bytes([pid]) // 1024
+    return kilobytes * 1024
