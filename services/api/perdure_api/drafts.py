@@ -240,7 +240,7 @@ def _argv_faults(argv: tuple[str, ...], at: str) -> Iterator[FieldError]:
 
 
 NOT_A_PROGRAM: Final = "A program is given from the root, like /usr/bin/make, or by its bare name."
-NOT_RERUN: Final = frozenset({"run_at", "unique_key", "after"})
+NOT_RERUN: Final = frozenset({"run_at", "unique_key", "rerun_of", "after", "job", "params"})
 _VARIABLE: Final = re.compile(VARIABLE)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
