@@ -178,11 +178,10 @@ def test_what_a_browser_prefers_is_kept(someone: Visitor) -> None:
     page = someone.page
     someone.goes_to("/executors")
     page.locator("#menu summary").click()
-    page.get_by_role("button", name="Dark").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    page.wait_for_function(
-        "fetch('/executors').then(a => a.text()).then(t => t.includes('data-theme=\"dark\"'))"
-    )
+    with page.expect_response("**/preferences") as answer:
+        page.get_by_role("button", name="Dark").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert answer.value.status == 204
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 

@@ -21,8 +21,9 @@
   const two = n => String(n).padStart(2, '0');
   const span = s => s < 60 ? Math.floor(s) + ' s' : s < 3600 ? Math.floor(s / 60) + ' min'
     : s < 86400 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' days';
-  const span2 = s => s < 60 ? Math.floor(s) + ' s' : s < 3600 ? Math.floor(s / 60) + ' min ' + two(Math.floor(s % 60)) + ' s'
-    : Math.floor(s / 3600) + ' h ' + two(Math.floor(s / 60) % 60) + ' min';
+  const pair = (a, one, b, other) => Math.floor(a) + ' ' + one + (Math.floor(b) ? ' ' + Math.floor(b) + ' ' + other : '');
+  const span2 = s => s < 60 ? Math.floor(s) + ' s' : s < 3600 ? pair(s / 60, 'min', s % 60, 's')
+    : s < 86400 ? pair(s / 3600, 'h', s / 60 % 60, 'min') : pair(s / 86400, 'd', s / 3600 % 24, 'h');
   const absolute = (at, part) => {
     const d = new Date(at), utc = root.dataset.zone !== 'local', g = n => utc ? d['getUTC' + n]() : d['get' + n]();
     const day = g('FullYear') + '-' + two(g('Month') + 1) + '-' + two(g('Date'));

@@ -93,7 +93,7 @@ def duration(seconds: float | None) -> str:
     """Give a duration in two units, like `4 min 12 s`; short ones with a decimal."""
     if seconds is None:
         return "no limit"
-    if seconds < 1:
+    if 0 < seconds < 1:
         return f"{seconds * KILO:.0f} ms"
     if seconds < TWO_PARTS:
         return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
