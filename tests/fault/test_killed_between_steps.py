@@ -171,3 +171,32 @@ def test_a_claim_that_was_not_committed_is_decided_again(perdure: System, work: 
         assert work.marks == ["start 1", "end 1"]
         assert names(events(client, run_id)) == ["requested", "attempt-started", "completed"]
     check(perdure.endpoint.database_url, nats_url=perdure.endpoint.nats_url)
+
+
+def test_a_commit_that_broke_before_its_answer_is_looked_up(perdure: System) -> None:
+    """PostgreSQL dies when the commit is on the disk: the request is answered as stored, once."""
+    title = "broken commit"
+    answers: list[httpx.Response] = []
+
+    def request() -> None:
+        body = {"name": title, "spec": {"kind": "command", "argv": ["true"]}}
+        with perdure.client() as client:
+            answers.append(client.post("/api/runs", json=body))
+
+    with after_the_commit(perdure) as held:
+        asking = threading.Thread(target=request)
+        asking.start()
+        held.wait()
+        # The server that starts next waits for nobody; those that wait now wait on.
+        run(superuser_url(perdure), "ALTER SYSTEM RESET synchronous_standby_names")
+        perdure.runs_again(perdure.kill("postgres"))
+        asking.join()
+    assert answers[0].status_code == 201, answers[0].text
+    run_id = answers[0].json()["id"]
+    assert ended(perdure, run_id)["state"] == "completed"
+    check(
+        perdure.endpoint.database_url,
+        nats_url=perdure.endpoint.nats_url,
+        answered={run_id},
+        once={title},
+    )

@@ -84,6 +84,7 @@ class _Stored(Struct):
     events: int
     first_id: str | None
     """Id of its first event; none when it appended nothing."""
+    lanes: set[tuple[str, str]]
 
 
 class Writer:
@@ -176,18 +177,23 @@ class Writer:
             if isinstance(error, asyncpg.exceptions.OperatorInterventionError):
                 await self._lost_connection(group, error)
             elif len(group) > 1:
-                log.warning("group was taken apart", error=type(error).__name__, works=len(group))
-                for waiting in group:
-                    await self._commit_group([waiting])
+                await self._take_apart(group, error)
             elif isinstance(error, asyncpg.UniqueViolationError | asyncpg.DeadlockDetectedError):
                 # Another replica was first; what it stored is visible to a second look.
                 await self._retry_alone(group[0])
             else:
                 _fail(group[0], _storage_failure(error))
         except Exception as error:
-            log.exception("group failed")
-            for waiting in group:
-                _fail(waiting, error)
+            if len(group) > 1:
+                await self._take_apart(group, error)
+            else:
+                log.exception("work failed")
+                _fail(group[0], error)
+
+    async def _take_apart(self, group: list[_Waiting], error: Exception) -> None:
+        log.warning("group was taken apart", error=type(error).__name__, works=len(group))
+        for waiting in group:
+            await self._commit_group([waiting])
 
     async def _retry_alone(self, waiting: _Waiting) -> None:
         try:
@@ -226,7 +232,13 @@ class Writer:
             raise
         try:
             await transaction.commit()
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+        except (
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.exceptions.OperatorInterventionError,
+            TimeoutError,
+        ):
             if stored.first_id is None or not await self._was_committed(stored.first_id):
                 raise
         self._tell(stored)
@@ -237,14 +249,16 @@ class Writer:
             if waiting.work.prepare is not None:
                 await waiting.work.prepare(connection, batch)
         performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
+        lanes = await self._store_lanes(connection, batch)
         position, first_id = await self._store(connection, batch)
         outcomes = [(waiting, read()) for waiting, read in performed]
         for make in batch.late:
             statement = make()
             await connection.execute(statement.sql, *statement.arguments)
-        return _Stored(outcomes, position, len(batch.events), first_id)
+        return _Stored(outcomes, position, len(batch.events), first_id, lanes)
 
     def _tell(self, stored: _Stored) -> None:
+        self._lanes |= stored.lanes
         if stored.events:
             self.position = stored.position
             commit = Commit(stored.position, stored.events)
@@ -262,7 +276,9 @@ class Writer:
         before = self.position
         while True:
             try:
-                self._connection = None
+                broken, self._connection = self._connection, None
+                if broken is not None:
+                    broken.terminate()
                 connection = await self._connect()
                 return bool(
                     await connection.fetchval(
@@ -291,7 +307,6 @@ class Writer:
     async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, str | None]:
         for statement in batch.statements:
             await connection.execute(statement.sql, *statement.arguments)
-        await self._store_lanes(connection, batch)
         if batch.blobs:
             await connection.execute(rows.INSERT_BLOBS, *rows.blob_columns(batch))
         if batch.logs:
@@ -308,12 +323,15 @@ class Writer:
             await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch, base))
         return base + len(batch.events), columns[1][0]
 
-    async def _store_lanes(self, connection: asyncpg.Connection, batch: Batch) -> None:
+    async def _store_lanes(
+        self, connection: asyncpg.Connection, batch: Batch
+    ) -> set[tuple[str, str]]:
+        """Note lanes that were never asked for; give them, to be believed once committed."""
         wanted = {rows.lane_key(batch.runs[run]) for run in batch.new_runs} - self._lanes
         if wanted:
             queues, lanes = zip(*sorted(wanted), strict=True)
             await connection.execute(rows.INSERT_LANES, list(queues), list(lanes))
-            self._lanes |= wanted
+        return wanted
 
 
 def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactTooLargeError]:
