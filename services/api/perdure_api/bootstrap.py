@@ -35,7 +35,7 @@ from perdure_api.settings import Settings
 from perdure_api.store import event_log
 from perdure_api.store.database import Database
 from perdure_api.store.migrate import pending_in
-from perdure_api.store.writer import Commit, Writer
+from perdure_api.store.writer import Writer
 from perdure_runtime import logs
 from perdure_runtime.loop import Loop
 from perdure_runtime.nats_connection import NatsConnection, server_version
@@ -114,12 +114,12 @@ async def _run(
         stopping=stop,
     )
 
-    def committed(_commit: Commit) -> None:
+    def look() -> None:
         relay.wake()
         projector.wake()
         hub.wake()
 
-    core.writer.on_commit(committed)
+    core.on_news(look)
     await services.link_note.replace()
     server = _server(create_app(services))
     # What lives as long as the process is not looked at by every collection again.

@@ -1,9 +1,10 @@
 """What an api process does beside answering: writing, dispatching, listening, carrying the log on."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 import nats.errors
+from nats.aio.msg import Msg
 
 from perdure_api.commands import Commands
 from perdure_api.followers.bulk_worker import BulkWorker
@@ -65,6 +66,7 @@ class Core:
         )
         self._bulk = Loop("bulk", BulkWorker(database, self.writer, self.controls).tick)
         self._news = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = [self._dispatcher.wake]
         self.writer.on_commit(self._committed)
 
     def duties(self) -> list[Coroutine[None, None, None]]:
@@ -80,15 +82,25 @@ class Core:
             self._tell_replicas(),
         ]
 
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after each commit here or, as far as heard, on another replica."""
+        self._listeners.append(listener)
+
     def _committed(self, _commit: Commit) -> None:
-        self._dispatcher.wake()
+        self._tell()
         self._news.set()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     async def _answer_executors(self) -> None:
         await self.nats.until_connected()
 
-        async def heard(_message: object) -> None:
-            self._dispatcher.wake()
+        async def heard(message: Msg) -> None:
+            # What was committed here has been told already.
+            if int(message.data) > self.writer.position:
+                self._tell()
 
         await self.nats.client.subscribe(subjects.WAKE, cb=heard)
         await self.requests.serve()
