@@ -35,6 +35,12 @@ def test_colours_become_classes_and_everything_else_visible_text(printed: str, s
     assert str(log_html(printed)) == shown
 
 
+def test_a_very_long_line_is_cut_with_a_mark() -> None:
+    html = str(log_html("x" * 60_000))
+    assert html.count("x") < 8_100
+    assert "… 52000 more characters" in html
+
+
 @given(st.text(alphabet=st.sampled_from("a<>&\"'\x1b[]0123456789;:m\x07\r\u202e\x00"), max_size=60))
 def test_whatever_is_printed_only_spans_with_known_classes_come_out(printed: str) -> None:
     html = str(log_html(printed))

@@ -11,6 +11,8 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+LONGEST: Final = 8000
+"""Characters of a line that a page shows: 500 lines of 64 KiB would be no page any more."""
 _SEQUENCE: Final = re.compile(
     r"\x1b(?:\[([0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)"
 )
@@ -34,6 +36,10 @@ def log_html(text: str) -> Markup:
     """Give a line of output as HTML that holds only its text and fixed classes."""
     if "\r" in text:
         text = text.rstrip("\r").rsplit("\r", 1)[-1]
+    if len(text) > LONGEST:
+        left_out = len(text) - LONGEST
+        more = Markup('<span class="bidi">… {} more characters, in the download</span>')
+        return log_html(text[:LONGEST]) + more.format(left_out)
     if "\x1b" not in text:
         return _text(text)
     pieces: list[str] = []
