@@ -38,6 +38,8 @@ def main() -> None:
         os.close(lock)
     except* (CannotStart, SpoolBroken) as group:
         refuse(group.exceptions[0])
+    except* sqlite3.Error as group:
+        refuse(SpoolBroken(group.exceptions[0]))
 
 
 def refuse(error: BaseException) -> NoReturn:
@@ -109,24 +111,22 @@ async def run(settings: Settings) -> None:
                 await connect(nats, worker)
                 await link.serve(worker)
 
-            try:
-                duties = [
-                    tasks.create_task(duty)
-                    for duty in (
-                        converse(),
-                        link.deliver(worker),
-                        worker.reader.read(),
-                        worker.ledger.fails(),
-                        voice.speak(),
-                    )
-                ]
-                await stop.wait()
-                await give_back(link, worker, duties)
-            finally:
-                worker.dismiss_warden()
+            duties = [
+                tasks.create_task(duty)
+                for duty in (
+                    converse(),
+                    link.deliver(worker),
+                    worker.reader.read(),
+                    worker.ledger.fails(),
+                    voice.speak(),
+                )
+            ]
+            await stop.wait()
+            await give_back(link, worker, duties)
     finally:
-        await nats.close()
-        spool.close()
+        with suppress(Exception):  # a client that never connected cannot be closed
+            await nats.close()
+    spool.close()
 
 
 def open_spool(settings: Settings) -> Spool:
@@ -178,5 +178,6 @@ async def give_back(link: Link, worker: Worker, duties: list[asyncio.Task[None]]
         await asyncio.wait_for(link.everything_delivered(), DELIVER_SECONDS)
     with suppress(NoAnswer):
         await link.leave(worker)
+    worker.dismiss_warden()
     for duty in duties:
         duty.cancel()

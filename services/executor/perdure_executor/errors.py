@@ -35,3 +35,7 @@ class Rejected(ExecutorError):
 
 class SpoolBroken(ExecutorError):
     """Nothing can be remembered any more."""
+
+    def __init__(self, why: object) -> None:
+        """Say why, and what to do."""
+        super().__init__(f"The spool cannot be written ({why}): make room, and start again.")

@@ -55,9 +55,8 @@ class Ledger:
                 yield
         except sqlite3.Error as error:
             if not self._broken.done():
-                message = f"The spool cannot be written ({error}). Is the disk full?"
-                self._broken.set_exception(SpoolBroken(message))
-            raise SpoolBroken(str(error)) from error
+                self._broken.set_exception(SpoolBroken(error))
+            raise SpoolBroken(error) from error
         if not self.spool.busy:
             later, self._later = self._later, []
             for act in later:

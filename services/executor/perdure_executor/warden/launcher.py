@@ -32,6 +32,7 @@ JOURNAL_BYTES = 1 << 20
 ALONE_SECONDS = 60.0
 SWEEP_SECONDS = 0.05
 IDLE_SECONDS = 10.0
+WRITE_AGAIN_SECONDS = 1.0
 CONTROL_FD = 3
 MOST_FDS = 1 << 20
 
@@ -76,6 +77,8 @@ class Warden:
         self._agent: Channel | None = None
         self._records: dict[str, bytes] = {}
         self._news = bytearray()
+        self._unwritten = False
+        """Whether the journal lacks a record, because the disk is full."""
         self._orphans = False
         self._leaving = False
         self._alone_since = time.monotonic()
@@ -129,13 +132,20 @@ class Warden:
             return
 
     def _may_leave(self) -> bool:
-        if self._carried or self._orphans or (self._agent is not None and not self._leaving):
+        if (
+            self._carried
+            or self._orphans
+            or self._unwritten
+            or (self._agent is not None and not self._leaving)
+        ):
             return False
         return self._leaving or time.monotonic() - self._alone_since > ALONE_SECONDS
 
     def _patience(self) -> float:
         if self._orphans:
             return SWEEP_SECONDS
+        if self._unwritten:
+            return WRITE_AGAIN_SECONDS
         if self._idle:
             return IDLE_SECONDS
         if self._agent is None and not self._carried:
@@ -151,6 +161,7 @@ class Warden:
             return
         self._drop_agent()  # there is one agent at a time: it holds the lock of the spool
         self._agent = Channel(connected)
+        self._leaving = False
         self._poll.register(connected, select.EPOLLIN)
         hello = {"pid": os.getpid(), "carried": list(self._carried), "ended": list(self._records)}
         self._agent.say(pack(HELLO, "", json.dumps(hello).encode()))
@@ -296,16 +307,17 @@ class Warden:
 
     def _write_journal(self) -> None:
         """Write what ended in this round, in one go, before the agent hears of it."""
-        if not self._news:
+        if not self._news and not self._unwritten:
             return
+        size = os.fstat(self._journal).st_size
         try:
-            if os.fstat(self._journal).st_size > JOURNAL_BYTES:
+            if self._unwritten or size > JOURNAL_BYTES:
                 self._rewrite_journal()
-            else:
-                os.write(self._journal, self._news)
-        except OSError as error:
-            sys.stderr.write(f"cannot write {JOURNAL}: {error}\n")
-            sys.stderr.flush()
+            elif os.write(self._journal, self._news) < len(self._news):
+                os.ftruncate(self._journal, size)
+                self._unwritten = True
+        except OSError:
+            self._unwritten = True
         if self._agent is not None:
             self._agent.say(bytes(self._news))
         self._news.clear()
@@ -315,7 +327,11 @@ class Warden:
         file = os.open(
             fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=self._spool
         )
-        os.write(file, b"".join(pack(OVER, key, record) for key, record in self._records.items()))
+        records = b"".join(pack(OVER, key, record) for key, record in self._records.items())
+        if os.write(file, records) < len(records):
+            os.close(file)
+            return
+        self._unwritten = False
         os.rename(fresh, JOURNAL, src_dir_fd=self._spool, dst_dir_fd=self._spool)
         os.close(self._journal)
         self._journal = file
