@@ -116,7 +116,8 @@ PATTERNS = [
     (IntervalTrigger(minutes=5, start=datetime(2026, 4, 3, 12, 2, tzinfo=UTC)),
      "2026-04-03T11:00+00:00", ["2026-04-03T12:02", "2026-04-03T12:07"]),
     (IntervalTrigger(weeks=1), "2026-01-01T00:00+00:00", ["2026-01-08T00:00"]),
-    (DateTrigger(run_at=datetime.fromisoformat("2026-05-01T07:00")), "2026-04-03T12:00+00:00", ["2026-05-01T07:00"]),
+    (DateTrigger(run_at=datetime.fromisoformat("2026-05-01T07:00")), "2026-04-03T12:00+00:00",
+     ["2026-05-01T07:00"]),
 ]  # fmt: skip
 
 
