@@ -9,6 +9,8 @@ from perdure_cli.lazy import Lazy, LazyGroup
 COMMANDS: Final = {
     "up": Lazy("perdure_cli.up:up", "Start everything on this machine, servers included."),
     "run": Lazy("perdure_cli.runs:run", "Submit, list, show, follow and steer runs."),
+    "job": Lazy("perdure_cli.jobs:job", "Save, run and check jobs."),
+    "schedule": Lazy("perdure_cli.schedules:schedule", "Have jobs run by the clock."),
     "queue": Lazy("perdure_cli.queues:queue", "List, limit, pause and resume queues."),
     "executors": Lazy("perdure_cli.executors:executors", "List and drain executors."),
     "events": Lazy("perdure_cli.events:events", "Read the event log."),

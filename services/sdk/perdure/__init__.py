@@ -28,9 +28,12 @@ from perdure.errors import (
     WaitedTooLong,
 )
 from perdure.following import LinesSeen, ProgressSeen, StateSeen, Update
+from perdure.jobs import NewSchedule
 from perdure.log_of_events import EventView
 from perdure.new_run import NewRun, Requested
+from perdure_contract.jobs import JobDefinition, Parameter
 from perdure_contract.specs import CommandSpec, Limits, Retry
+from perdure_contract.triggers import CronTrigger, DateTrigger, IntervalTrigger
 
 __all__ = [
     "AsyncClient",
@@ -38,14 +41,20 @@ __all__ = [
     "Client",
     "CommandSpec",
     "Conflict",
+    "CronTrigger",
+    "DateTrigger",
     "EventView",
     "Forbidden",
+    "IntervalTrigger",
     "Invalid",
+    "JobDefinition",
     "Limits",
     "LinesSeen",
     "NewRun",
+    "NewSchedule",
     "NoServer",
     "NotFound",
+    "Parameter",
     "PerdureError",
     "Problem",
     "ProgressSeen",

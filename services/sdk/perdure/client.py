@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import httpx
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from perdure import access, actions, answers, fleet, log_of_events, recovery, runs
+from perdure import access, actions, answers, fleet, jobs, log_of_events, recovery, runs
 from perdure.endpoint import find_endpoint
 from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
@@ -56,6 +56,25 @@ class Calls:
     bulk = Operation(recovery.bulk)
     get_bulk = Operation(recovery.get_bulk)
     stop_bulk = Operation(recovery.stop_bulk)
+    get_job = Operation(jobs.get_job)
+    create_job = Operation(jobs.create_job)
+    revise_job = Operation(jobs.revise_job)
+    delete_job = Operation(jobs.delete_job)
+    job_revisions = Operation(jobs.job_revisions)
+    roll_back_job = Operation(jobs.roll_back_job)
+    run_job = Operation(jobs.run_job)
+    list_schedules = Operation(jobs.schedules)
+    get_schedule = Operation(jobs.get_schedule)
+    create_schedule = Operation(jobs.create_schedule)
+    revise_schedule = Operation(jobs.revise_schedule)
+    delete_schedule = Operation(jobs.delete_schedule)
+    pause_schedule = Operation(jobs.pause_schedule)
+    resume_schedule = Operation(jobs.resume_schedule)
+    trigger_schedule = Operation(jobs.trigger_schedule)
+    backfill_schedule = Operation(jobs.backfill_schedule)
+    fires = Operation(jobs.fires)
+    preview_trigger = Operation(jobs.preview_trigger)
+    list_jobs = Operation(jobs.jobs)
     queues = Operation(fleet.queues)
     configure_queue = Operation(fleet.configure_queue)
     pause_queue = Operation(fleet.pause_queue)
