@@ -172,15 +172,26 @@ LEGAL: dict[Action, tuple[State, ...]] = {
 
 def why_not(run: Run, action: Action, now: datetime) -> str | None:
     """Say in words why an action is not legal now, or None where it is."""
-    state = state_at(run, now)
+    return why_not_in(
+        state_at(run, now),
+        action,
+        has_checkpoint=run.checkpoint is not None,
+        is_deleted=run.deleted,
+    )
+
+
+def why_not_in(
+    state: State, action: Action, *, has_checkpoint: bool, is_deleted: bool
+) -> str | None:
+    """Say the same of any run of which no more than this is known: for counting many."""
     if state not in LEGAL[action]:
         needed = ", ".join(LEGAL[action])
         return f"The run is {state}; {action} needs one of: {needed}."
-    if action == "resume" and run.checkpoint is None:
+    if action == "resume" and not has_checkpoint:
         return "No checkpoint was written; restart runs it from the beginning."
     if action == "retry-items":
         return "Only a batch run has items."
-    if action == "delete" and run.deleted:
+    if action == "delete" and is_deleted:
         return "Its content was removed already."
     return None
 
