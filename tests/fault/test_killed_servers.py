@@ -3,6 +3,7 @@
 Whatever dies: what was answered is kept and done, each request once, and the log is whole.
 """
 
+import os
 import shutil
 import signal
 import threading
@@ -32,6 +33,8 @@ VARIABLES = {"PERDURE_EXECUTOR_SLOTS": "60"}
 EVERYTHING = ("api", "nats", "postgres", "executor", "warden")
 PATIENT = {"max_attempts": 5, "initial_seconds": 0.1}
 CLIENTS, REQUESTS = 4, 20
+FLOODS = int(os.environ.get("PERDURE_TEST_FLOODS", "1"))
+"""How often each part is killed while requests come in."""
 
 
 class Flood:
@@ -86,17 +89,18 @@ def test_every_request_is_kept_and_done_once_though_a_part_is_killed(
     perdure: System, parts: tuple[str, ...], number: signal.Signals
 ) -> None:
     """Each key has one run, each answered run is there, all are done, the stream is a copy."""
-    flood = Flood(perdure, f"{'+'.join(parts)} by {number.name}")
-    flood(lambda: perdure.runs_again(perdure.kill(*parts, number=number)))
-    runs = list(flood.answered.values())
-    assert set(all_ended(perdure, runs).values()) == {"completed"}
-    endpoint = perdure.endpoint
-    check(
-        endpoint.database_url,
-        nats_url=endpoint.nats_url,
-        answered=set(runs),
-        once=set(flood.titles),
-    )
+    for turn in range(FLOODS):
+        flood = Flood(perdure, f"{'+'.join(parts)} by {number.name}, {turn}")
+        flood(lambda: perdure.runs_again(perdure.kill(*parts, number=number)))
+        runs = list(flood.answered.values())
+        assert set(all_ended(perdure, runs).values()) == {"completed"}
+        endpoint = perdure.endpoint
+        check(
+            endpoint.database_url,
+            nats_url=endpoint.nats_url,
+            answered=set(runs),
+            once=set(flood.titles),
+        )
 
 
 def test_all_is_there_when_it_is_started_again_after_everything_was_killed(
