@@ -32,8 +32,8 @@ test-tools: $(READY) ## Browser and rsync for the tests: the machine's, else apt
 test-unit: $(READY) ## The quick ones: no servers, no processes
 	$(PYTEST) -q $(wildcard tests/unit tests/properties tests/contract)
 
-test-fault: $(READY) ## Kill, stop and cut off parts of the running system
-	$(PYTEST) tests/fault
+test-fault: $(READY) ## Kill, stop and cut off parts of the running system, again and again
+	PERDURE_TEST_FLOODS=3 PERDURE_TEST_WALKS=20 PERDURE_TEST_WALK_STEPS=200 $(PYTEST) tests/fault
 
 load: $(READY) test-tools ## Bounded load on loopback; prints a table
 	$(PYTEST) -s tests/load

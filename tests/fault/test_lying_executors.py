@@ -171,6 +171,59 @@ async def test_an_executor_that_was_away_past_its_lease_is_too_late(
     await checked(database.url, answered={run_id})
 
 
+async def test_what_never_reached_an_executor_that_remembers_is_granted_again(
+    core: Core, database: Database, nats: NatsUrls
+) -> None:
+    executor = await PlayedExecutor(nats.executor, "one").connect()
+    await executor.open()
+    arrived, dropped = await ask(core), await ask(core)
+    attempts = [(await executor.next_grant()).attempt for _ in range(2)]
+    begun = {attempt.run: attempt for attempt in attempts}
+    previous, executor.session = executor.session, new_id()
+    await executor.open(previous=previous, lost=(begun[arrived],), remembers=True)
+    assert (await executor.next_grant()).attempt == begun[dropped]
+    assert (await read_run(core, arrived)).phase == "failed"
+    await executor.report(begun[dropped], ended())
+    assert await event_types(core, dropped) == ["requested", "attempt-started", "completed"]
+    await executor.close()
+    await checked(database.url, answered={arrived, dropped})
+
+
+async def test_what_was_granted_to_an_executor_as_it_left_is_queued_again(
+    core: Core, database: Database, nats: NatsUrls
+) -> None:
+    executor = await PlayedExecutor(nats.executor, "one").connect()
+    await executor.open()
+    run_id = await ask(core)
+    await executor.next_grant()
+    await executor.beat(leaving=True)
+    run = await run_reaches(core, run_id, lambda run: not run.is_open)
+    assert (run.phase, run.tries) == ("pending", 0)
+    assert await event_types(core, run_id) == [
+        "requested", "attempt-started", "attempt-released", "queued",
+    ]  # fmt: skip
+    await executor.close()
+    await checked(database.url, answered={run_id})
+
+
+async def test_an_executor_that_takes_no_more_is_granted_nothing(
+    core: Core, database: Database, nats: NatsUrls
+) -> None:
+    leaving = await PlayedExecutor(nats.executor, "leaving").connect()
+    await leaving.open()
+    run_id = await ask(core)
+    attempt = (await leaving.next_grant()).attempt
+    await leaving.beat(attempt, draining=True)
+    await leaving.report(attempt, ended("released"))
+    other = await PlayedExecutor(nats.executor, "other").connect()
+    await other.open()
+    assert (await other.next_grant()).attempt.run == run_id
+    assert leaving.heard.empty()
+    await leaving.close()
+    await other.close()
+    await checked(database.url, answered={run_id})
+
+
 # --- all of them together -----------------------------------------------------------------------
 
 
@@ -262,8 +315,14 @@ class Walk:
         known = self.granted[executor.name]
         holding = self.random.sample(known, self.random.randint(0, len(known)))
         previous, executor.session = executor.session, new_id()
+        lost = self.random.sample(known, self.random.randint(0, len(known)))
         one_each = {attempt.run: attempt for attempt in holding}
-        await executor.open(previous=previous, holding=tuple(one_each.values()))
+        await executor.open(
+            previous=previous,
+            holding=tuple(one_each.values()),
+            lost=tuple(attempt for attempt in lost if attempt not in holding),
+            remembers=self.random.choice([True, False]),
+        )
 
     async def heal(self) -> None:
         """Let held runs go on, and every executor end what it has."""
