@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 import click
+import msgspec
 
 from perdure import PerdureError
 from perdure_cli.advancing import advancing
@@ -70,7 +71,13 @@ def bench(
         for done, (who, what, measure) in enumerate(steps, start=1):
             try:
                 figures.add(results, who, measure())
-            except (RuntimeError, PerdureError, subprocess.SubprocessError) as error:
+            except (
+                RuntimeError,
+                OSError,
+                PerdureError,
+                subprocess.SubprocessError,
+                msgspec.MsgspecError,
+            ) as error:
                 failed.append(f"{who}, {what}: {error}")
             told(done, len(steps))
     out = Output(as_json=as_json)

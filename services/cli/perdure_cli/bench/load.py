@@ -61,7 +61,11 @@ def run_load(plan: Plan) -> Outcome:
     if process.returncode != 0:
         message = f"The load process failed with code {process.returncode}."
         raise RuntimeError(message)
-    outcome = msgspec.json.decode(process.stdout, type=Outcome)
+    try:
+        outcome = msgspec.json.decode(process.stdout, type=Outcome)
+    except msgspec.DecodeError as error:
+        message = f"The load process said nothing of use: {error}"
+        raise RuntimeError(message) from error
     if set(outcome.statuses) != {str(CREATED)}:
         message = f"Not every request was taken: {outcome.statuses}: {outcome.first_refusal}"
         raise RuntimeError(message)
