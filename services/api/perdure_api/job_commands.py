@@ -10,6 +10,7 @@ from perdure_api.domain import job as jobs
 from perdure_api.domain import schedule as schedules
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.job import Job
+from perdure_api.domain.jobs_file import JobsFile
 from perdure_api.domain.parameters import checked
 from perdure_api.domain.rejections import FieldError, Rejection, version_conflict
 from perdure_api.domain.run import Run
@@ -20,7 +21,7 @@ from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
 from perdure_api.store.writer import Done, Work
 from perdure_contract.facts import JobFact, ScheduleCreated, ScheduleFact
-from perdure_contract.identifiers import job_stream, schedule_stream
+from perdure_contract.identifiers import job_stream, jobs_file_stream, schedule_stream
 from perdure_contract.jobs import JobDefinition, SchedulePlan, Source, Value
 from perdure_contract.triggers import DateTrigger
 from perdure_runtime.clock import new_id
@@ -84,7 +85,11 @@ class JobCommands:
             by,
             name,
             lambda job: jobs.revise(
-                job, saved.definition, saved.source, rolled_back_to=rolled_back_to, reason=reason
+                job,
+                saved.definition,
+                saved.source,
+                rolled_back_to=rolled_back_to,
+                reason=reason,
             ),
             expected_version,
         )
@@ -103,6 +108,7 @@ class JobCommands:
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
             job = own_job(batch, by, name, expected_version)
+            refuse_of_file(batch, by, job, name)
             batch.append(stream, jobs.delete(job, reason), by)
             for schedule_id in schedule_ids:
                 row = batch.streams.get(schedule_stream(schedule_id))
@@ -110,7 +116,7 @@ class JobCommands:
                     change_schedule(batch, by, schedules.delete(row.state, reason))
             return lambda: batch.streams[stream]
 
-        streams = (stream, *map(schedule_stream, schedule_ids))
+        streams = (stream, jobs_file_stream(by.tenant), *map(schedule_stream, schedule_ids))
         return await self._commands.submit(by, Work(perform=perform, streams=streams))
 
     async def _on_job(
@@ -123,10 +129,13 @@ class JobCommands:
         stream = job_stream(name)
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
-            batch.append(stream, decide(own_job(batch, by, name, expected_version)), by)
+            job = own_job(batch, by, name, expected_version)
+            refuse_of_file(batch, by, job, name)
+            batch.append(stream, decide(job), by)
             return lambda: batch.streams[stream]
 
-        return await self._commands.submit(by, Work(perform=perform, streams=(stream,)))
+        streams = (stream, jobs_file_stream(by.tenant))
+        return await self._commands.submit(by, Work(perform=perform, streams=streams))
 
     # --- schedules ---------------------------------------------------------------------------
 
@@ -166,6 +175,7 @@ class JobCommands:
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
             known = own_schedule(batch, by, schedule_id, expected_version)
+            refuse_of_file(batch, by, known, known.plan.job)
             check_params(batch, by, plan)
             change_schedule(batch, by, schedules.revise(known, plan))
             after = own_schedule(batch, by, schedule_id)
@@ -175,8 +185,8 @@ class JobCommands:
                 refuse_endless_wait(batch, schedule_id)
             return lambda: batch.streams[stream]
 
-        work = Work(perform=perform, streams=(stream, job_stream(plan.job)))
-        return await self._commands.submit(by, work)
+        streams = (stream, job_stream(plan.job), jobs_file_stream(by.tenant))
+        return await self._commands.submit(by, Work(perform=perform, streams=streams))
 
     async def pause_schedule(self, by: Caller, schedule_id: str, reason: str | None) -> Answer:
         """Let a schedule fire no more until it is resumed."""
@@ -190,7 +200,16 @@ class JobCommands:
         self, by: Caller, schedule_id: str, reason: str | None = None
     ) -> Answer:
         """Let a schedule fire no more, for good; its runs stay."""
-        return await self._on_schedule(by, schedule_id, lambda s: schedules.delete(s, reason))
+        stream = schedule_stream(schedule_id)
+
+        def perform(batch: Batch) -> Callable[[], StreamRow]:
+            known = own_schedule(batch, by, schedule_id)
+            refuse_of_file(batch, by, known, known.plan.job)
+            change_schedule(batch, by, schedules.delete(known, reason))
+            return lambda: batch.streams[stream]
+
+        streams = (stream, jobs_file_stream(by.tenant))
+        return await self._commands.submit(by, Work(perform=perform, streams=streams))
 
     async def _on_schedule(
         self, by: Caller, schedule_id: str, decide: Callable[[Schedule], tuple[ScheduleFact, ...]]
@@ -239,6 +258,18 @@ class JobCommands:
         work = Work(perform=perform, streams=streams, prepare=firing.prepare)
         done = await self._commands.submit(by, work)
         return Done(None, done.position)
+
+
+def refuse_of_file(batch: Batch, by: Caller, known: Job | Schedule, job: str) -> None:
+    """Refuse to change what the jobs file says now; the file alone changes that.
+
+    Raises:
+        Rejected: so.
+    """
+    file = batch.state(jobs_file_stream(by.tenant))
+    if known.source == "file" and isinstance(file, JobsFile) and job in file.names:
+        words = "It comes from the jobs file: change it there, or take it out of the file first."
+        raise Rejected(Rejection(code="from-file", message=words))
 
 
 def own_job(batch: Batch, by: Caller, name: str, expected_version: int | None = None) -> Job:

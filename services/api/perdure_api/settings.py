@@ -32,6 +32,8 @@ class Settings:
     """An executor silent for longer loses its attempts; the reaper waits 9/8 of it."""
     stuck_after_seconds: float
     """A run that lives but shows no progress for longer is ended, unless it says another time."""
+    jobs_file: Path
+    """Jobs and schedules as a file says; nothing while it is not there."""
     log_level: str
 
     @property
@@ -76,6 +78,7 @@ class Settings:
             stuck_after_seconds=_seconds(
                 given, "PERDURE_STUCK_AFTER_SECONDS", 86400.0, longest=366 * 86400
             ),
+            jobs_file=Path(given.get("PERDURE_JOBS_FILE", "jobs.yaml")).expanduser().absolute(),
             log_level=given.get("PERDURE_LOG_LEVEL", "info"),
         )
 

@@ -586,6 +586,8 @@ class JobsFileLoaded(Fact, frozen=True, kw_only=True):
     paused: tuple[str, ...] = ()
     """Jobs that are in it no more; their schedules were paused."""
     unchanged: int = 0
+    names: tuple[str, ...] = ()
+    """Every job that it names."""
 
 
 class JobsFileRefused(Fact, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ class JobsFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
     unchanged: int = 0
+    names: tuple[str, ...] = ()
+    """The jobs of what counts."""
     faults: tuple[FileFault, ...] = ()
     """Why what was looked at last does not count; none when it does."""
 
@@ -36,6 +38,7 @@ def evolve(known: JobsFile | None, fact: JobsFileFact) -> JobsFile:
                 changed=fact.changed,
                 paused=fact.paused,
                 unchanged=fact.unchanged,
+                names=fact.names,
             )
         case JobsFileRefused():
             known = known or JobsFile(file=fact.file, sha256=fact.sha256)

@@ -35,7 +35,7 @@ from perdure_contract.jobs import (
 from perdure_contract.specs import Limits, Retry, Spec
 from perdure_contract.triggers import CronTrigger, IntervalTrigger
 
-MAX_ENTRIES: Final = 500
+MAX_ENTRIES: Final = 400
 MAX_FAULTS: Final = 100
 
 Moment = Annotated[str, Meta(max_length=40)]

@@ -37,6 +37,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "timeout": (408, "The request took too long to arrive"),
     "wrong-state": (409, "The run is in another state"),
     "version-conflict": (409, "It changed while you looked"),
+    "from-file": (409, "It comes from the jobs file"),
     "already-exists": (409, "There is one of this name"),
     "already-running": (409, "A run with this key is not over"),
     "no-checkpoint": (409, "There is no such checkpoint"),
