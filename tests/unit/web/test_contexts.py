@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from perdure_api.pages import contexts, event_words
+from perdure_api.pages import contexts, event_words, recovery_contexts
 from perdure_api.pages.words import ICON_OF_STATE
 from perdure_contract.facts import FACTS
 
-SOURCE = ast.parse(Path(contexts.__file__).read_text())
-CLASSES = [node for node in SOURCE.body if isinstance(node, ast.ClassDef)]
+CLASSES = [
+    node
+    for module in (contexts, recovery_contexts)
+    for node in ast.parse(Path(module.__file__).read_text()).body
+    if isinstance(node, ast.ClassDef)
+]
 
 
 @pytest.mark.parametrize("node", CLASSES, ids=lambda node: node.name)

@@ -143,7 +143,7 @@
     const target = e.detail.task.target;
     if (target?.id === 'dialog-body') open();
     if (target?.id === 'log-panel') settle();
-    tell(target?.parentNode ?? document);
+    tell(target?.parentNode ?? document); ticks();
   });
   on('htmx:response:error', e => {
     const { status, headers } = e.detail.ctx.response;
@@ -184,6 +184,11 @@
     el.hidden = !$(`[name="${name}"][value="${value}"]`)?.checked;
   });
   on('change', modes);
+  const ticks = () => { const el = $('#ticked'); if (el) put(el, $$('[name=run]:checked').length + ' selected'); };
+  on('change', e => {
+    if (e.target.id === 'tick-all') $$('[name=run]').forEach(box => { box.checked = e.target.checked; });
+    ticks();
+  });
 
   // --- keys -----------------------------------------------------------------------------------------
   let g = 0, row = -1;
@@ -210,7 +215,7 @@
 
   on('DOMContentLoaded', () => {
     $('#dialog')?.addEventListener('close', closed);
-    tell(); settle(); modes();
+    tell(); settle(); modes(); ticks();
     $('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   });
 })();

@@ -10,6 +10,8 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 
 from perdure_api.pages import (
+    bulk,
+    bulk_page,
     entrance,
     executors,
     live,
@@ -25,6 +27,8 @@ from perdure_api.pages.assets import serve_asset
 _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *overview.HANDLERS,
     *runs.HANDLERS,
+    *bulk.HANDLERS,
+    *bulk_page.HANDLERS,
     *new_run.HANDLERS,
     *run.HANDLERS,
     *run_actions.HANDLERS,

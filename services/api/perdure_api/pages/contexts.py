@@ -230,6 +230,8 @@ class Overview:
     """What wants a look, worst first."""
     more_attention: bool
     """Whether there is more than is shown."""
+    any_failed: bool
+    """Whether a run is failed now."""
     last_failure_at: str | None
     """When a run last failed."""
     tiles: tuple[Tile, ...]
@@ -259,6 +261,20 @@ class RunFilter:
     """Part of a name or an id."""
     since: str = ""
     """`1h`, `24h`, `7d` or `30d`: requested within."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkButton:
+    """An action on the runs that are ticked."""
+
+    action: str
+    """What is sent."""
+    label: str
+    """Its words."""
+    icon: str
+    """Its icon."""
+    tone: str
+    """`stop`, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +311,10 @@ class RunsPage:
     """What is wrong with the address; the list is then unfiltered."""
     examples: tuple[Link, ...]
     """First runs to try, for an empty system."""
+    all_words: str
+    """Words for choosing not only what is ticked, but all runs that pass the filter."""
+    buttons: tuple[BulkButton, ...]
+    """What may be done with the chosen runs."""
 
 
 # --- one run ----------------------------------------------------------------------------------------

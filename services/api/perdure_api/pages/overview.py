@@ -54,6 +54,7 @@ async def overview_context(database: Database, tenant: str, now: datetime) -> Ov
     return Overview(
         attention=tuple(attention),
         more_attention=seen.failed_count > SHOWN,
+        any_failed=seen.counts["failed"] > 0,
         last_failure_at=failed[0].ended_at if failed else None,
         tiles=_tiles(seen, hours, now),
         running=tuple(run_view(run, now, live.get(run.id)) for run in seen.running[:SHOWN]),

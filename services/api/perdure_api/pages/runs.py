@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.errors import Refused
+from perdure_api.pages.bulk_words import BUTTONS
 from perdure_api.pages.contexts import Link, RunFilter, RunsPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, with_query
@@ -43,7 +44,7 @@ async def runs_page(request: HttpRequest) -> ASGIApp:
     """Show one page of the runs that pass the filter of the address."""
     services = services_of(request)
     query = query_of(request)
-    chosen = RunFilter(**{name: query.get(name, "")[:MOST_TEXT] for name in _FILTERS})
+    chosen = RunFilter(**{name: query.get(name, "")[:MOST_TEXT] for name in FILTERS})
     frame = frame_of(
         request, words_of(chosen, None), "runs", live=await watch_all(services.database)
     )
@@ -58,7 +59,7 @@ async def runs_page(request: HttpRequest) -> ASGIApp:
     return html(template, {"frame": frame, "runs": page, "fragment": fragment}, headers=headers)
 
 
-_FILTERS: Final = ("state", "queue", "executor", "tag", "q", "since")
+FILTERS: Final = ("state", "queue", "executor", "tag", "q", "since")
 
 
 async def runs_context(
@@ -96,12 +97,14 @@ async def runs_context(
         range_words=f"Older runs, {PAGE} a page" if after else f"The newest {PAGE}",
         problem=problem,
         examples=EXAMPLES,
+        all_words=_all_words(total, capped=capped),
+        buttons=BUTTONS,
     )
 
 
 def filter_values(chosen: RunFilter) -> dict[str, str]:
     """Give a filter as the values of an address."""
-    return {name: getattr(chosen, name) for name in _FILTERS}
+    return {name: getattr(chosen, name) for name in FILTERS}
 
 
 def wanted_of(chosen: RunFilter, now: datetime) -> run_list.Filter:
@@ -162,6 +165,12 @@ def pills_of(values: Mapping[str, str], counts: Mapping[State, int]) -> tuple[Li
         if state in ALWAYS_OFFERED or counts[state] or state == chosen
     ]
     return tuple(pills)
+
+
+def _all_words(total: int, *, capped: bool) -> str:
+    if capped:
+        return f"All that match, more than {number(run_list.COUNTED)}"
+    return f"All {number(total)} that match"
 
 
 def _capped(count: int) -> str:

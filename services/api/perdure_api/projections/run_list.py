@@ -135,7 +135,7 @@ async def find(
     async with db.engine.connect() as connection:
         rows = (await connection.execute(query)).all()
     shown = rows[:limit]
-    runs = await _runs(db, [str(row[0]) for row in shown])
+    runs = await runs_of(db, [str(row[0]) for row in shown])
     more = len(rows) > limit
     return Page(runs, _write_cursor(sort, shown[-1][1]) if more else None)
 
@@ -258,7 +258,8 @@ def _q_arms(q: str | None) -> list[list[ColumnElement[bool]]]:
     return [[in_name], ends, starts]
 
 
-async def _runs(db: Database, ids: list[str]) -> tuple[Run, ...]:
+async def runs_of(db: Database, ids: list[str]) -> tuple[Run, ...]:
+    """Give runs by their ids, in that order; those that are gone are left out."""
     if not ids:
         return ()
     rows = await db.pool.fetch(
