@@ -32,6 +32,8 @@ JOURNAL_BYTES = 1 << 20
 ALONE_SECONDS = 60.0
 SWEEP_SECONDS = 0.05
 IDLE_SECONDS = 10.0
+SPARE_KEEPERS = 1
+"""Kept however long nothing comes, so that the next attempt starts without a fork of ours."""
 WRITE_AGAIN_SECONDS = 1.0
 CONTROL_FD = 3
 MOST_FDS = 1 << 20
@@ -146,7 +148,7 @@ class Warden:
             return SWEEP_SECONDS
         if self._unwritten:
             return WRITE_AGAIN_SECONDS
-        if self._idle:
+        if len(self._idle) > SPARE_KEEPERS:
             return IDLE_SECONDS
         if self._agent is None and not self._carried:
             return max(0.05, ALONE_SECONDS - (time.monotonic() - self._alone_since) + 0.01)
@@ -243,7 +245,7 @@ class Warden:
     def _dismiss(self) -> None:
         """Let keepers go that had nothing to do for a while; the longest idle come first."""
         now = time.monotonic()
-        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
+        while len(self._idle) > SPARE_KEEPERS and now - self._idle[0].idle_since > IDLE_SECONDS:
             self._lose(self._idle[0])
 
     def _hear_keeper(self, hold: Hold) -> None:
