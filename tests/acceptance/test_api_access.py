@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 OPERATIONS = operations_of(handlers())
 NOBODY = "01a20183-aed7-733e-903a-b4628053a8cc"
-NAMES = {"run_id": NOBODY, "name": "nobody", "token_id": "nobody", "bulk_id": NOBODY}
+NAMES = {"run_id": NOBODY, "name": "nobody", "token_id": "nobody", "bulk_id": NOBODY, "id": NOBODY}
 
 
 @pytest.fixture(scope="module")
