@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
 Start = Callable[..., ExecutorProcess]
 CONTINUE = Limits(when_cut_off="continue")
-COUNTING = "for i in $(seq 1 40); do echo $i; sleep 0.05; done"
 
 
 @pytest_asyncio.fixture
@@ -77,12 +76,14 @@ def chunks_follow_each_other(api: PlayedApi, attempt: Attempt) -> bool:
 
 
 async def test_a_killed_agent_comes_back_to_the_same_work(
-    api: PlayedApi, executor: ExecutorProcess
+    api: PlayedApi, executor: ExecutorProcess, tmp_path: Path
 ) -> None:
-    grant = api.grant(script=COUNTING)
+    mark = tmp_path / "go"
+    counting = f"n=1; while [ ! -e {mark} ]; do echo $((n += 1)); sleep 0.02; done"
+    grant = api.grant(script=f"echo $$; {counting}; echo end")
     await api.say(grant)
     await printed(api, grant.attempt, 5)
-    warden, program = executor.warden_pid, processes_with(grant.attempt.run)[0]
+    warden, program = executor.warden_pid, int(api.lines(grant.attempt)[0].text)
     executor.kill_agent()
     executor.start()
     await api.opened(2)
@@ -91,9 +92,13 @@ async def test_a_killed_agent_comes_back_to_the_same_work(
     assert api.sessions[1].previous == api.sessions[0].session
     assert executor.warden_pid == warden
     assert program in processes_with(grant.attempt.run)
+    mark.touch()
     ended = await api.ended(grant.attempt)
     assert ended.outcome == "completed"
-    assert api.text(grant.attempt) == "\n".join(map(str, range(1, 41)))
+    rows = api.lines(grant.attempt)
+    assert [row.line for row in rows] == list(range(1, ended.usage.lines + 1))
+    assert [row.text for row in rows[1:-1]] == [str(row.line) for row in rows[1:-1]]
+    assert rows[-1].text == "end"
     assert chunks_follow_each_other(api, grant.attempt)
 
 
