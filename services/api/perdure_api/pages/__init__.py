@@ -14,6 +14,7 @@ from perdure_api.pages import (
     bulk_page,
     entrance,
     executors,
+    jobs,
     live,
     new_run,
     overview,
@@ -34,6 +35,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *run_actions.HANDLERS,
     *queues.HANDLERS,
     *executors.HANDLERS,
+    *jobs.HANDLERS,
     *live.HANDLERS,
     *entrance.HANDLERS,
 ]

@@ -4,13 +4,20 @@ The main objects of the API (`RunView`, `QueueView`, …) are shown as they are;
 page needs beside them: links, words, geometry.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from perdure_contract.objects import AttemptView, ExecutorView, LogEntry, QueueView, RunView
+from perdure_contract.objects import (
+    AttemptView,
+    CheckpointView,
+    ExecutorView,
+    LogEntry,
+    QueueView,
+    RunView,
+)
 
-Section = Literal["overview", "runs", "new", "queues", "executors", ""]
+Section = Literal["overview", "runs", "new", "jobs", "queues", "executors", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +356,48 @@ class ActionButton:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MenuAction:
+    """An action of the menu, legal or not."""
+
+    name: str
+    """Last part of its address."""
+    label: str
+    """Its words."""
+    icon: str
+    """Its icon."""
+    tone: str
+    """`stop`, or nothing."""
+    why_not: str | None
+    """Why it is not legal now; none where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyRow:
+    """A rule behind the state of a run."""
+
+    rule: str
+    """The rule in words."""
+    values: str
+    """What it saw."""
+    version: int | None
+    """The event of the run that shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """Something that was said about a run and did not count."""
+
+    title: str
+    """What it was."""
+    why: str
+    """Why it did not count."""
+    by: str
+    """Who said it."""
+    at: str
+    """When."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """What happens to a run now, or how it ended, in one sentence."""
 
@@ -564,6 +613,20 @@ class RunPage:
     """Output, on the parts that show it."""
     definition: Definition | None = None
     """The request, on its part."""
+    menu: tuple[MenuAction, ...] = ()
+    """Every action; none in the past, and for those who may only look."""
+    why_sentence: str | None = None
+    """Why it is in its state, when the story does not say it yet."""
+    why: tuple[WhyRow, ...] = ()
+    """The rules behind its state."""
+    origins: dict[int, str] = field(default_factory=dict)
+    """How attempts came about that were asked for or went on from a checkpoint, by number."""
+    checkpoints: tuple[CheckpointView, ...] = ()
+    """Its newest durable marks, newest first."""
+    ledger: tuple[LedgerRow, ...] = ()
+    """What did not count, newest first."""
+    reruns: tuple[RunView, ...] = ()
+    """Runs that were asked for again from it, newest first."""
 
 
 # --- forms ------------------------------------------------------------------------------------------
@@ -582,7 +645,7 @@ class ActionInput:
     hint: str = ""
     """What to write."""
     required: bool = False
-    """Whether it may be empty."""
+    """Whether it must be filled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

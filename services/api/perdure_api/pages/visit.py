@@ -29,6 +29,7 @@ ENTRIES: Final = (
     Entry(key="overview", label="Overview", href="/", icon="layout-dashboard"),
     Entry(key="runs", label="Runs", href="/runs", icon="list"),
     Entry(key="new", label="New", href="/runs/new", icon="plus", phone_only=True),
+    Entry(key="jobs", label="Jobs", href="/jobs", icon="calendar-clock"),
     Entry(key="queues", label="Queues", href="/queues", icon="layers"),
     Entry(key="executors", label="Executors", href="/executors", icon="server"),
 )
