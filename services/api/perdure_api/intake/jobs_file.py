@@ -5,6 +5,7 @@ is left alone. Every replica may watch: the one that is second finds that nothin
 """
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,6 @@ from perdure_api.domain.job import Job
 from perdure_api.domain.jobs_file import JobsFile
 from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.schedule import Schedule
-from perdure_api.errors import ApiError
 from perdure_api.intake.file_entries import Entry, read_entries
 from perdure_api.job_commands import begin_schedule, change_schedule
 from perdure_api.store.batch import Batch
@@ -35,11 +35,13 @@ from perdure_contract.identifiers import (
     schedule_stream,
     stream_key,
 )
-from perdure_runtime import logs
+from perdure_runtime import clock, logs
+from perdure_runtime.loop import Loop
 
 log = logs.get(__name__)
 
-LOOK_MILLISECONDS: Final = 1000
+WATCH_AGAIN_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 1.0
 """Some file systems tell nothing of changes, so it is also looked at this often."""
 REMOVED: Final = "Removed from the jobs file."
 BY_HAND: Final = (
@@ -73,21 +75,25 @@ class JobsFileWatch:
 
     async def run(self) -> None:
         """Look now, and whenever the file changes, until cancelled."""
-        await self._look()
-        while True:
-            if not self._path.parent.is_dir():
-                await asyncio.sleep(LOOK_MILLISECONDS / 1000)
-                continue
-            async for _ in awatch(
-                self._path.parent,
-                watch_filter=lambda _change, path: Path(path).name == self._path.name,
-                recursive=False,
-                rust_timeout=LOOK_MILLISECONDS,
-                yield_on_timeout=True,
-            ):
-                await self._look()
+        loop = Loop("jobs file", self._look)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(loop.run())
+            group.create_task(self._watch(loop))
 
-    async def _look(self) -> None:
+    async def _watch(self, loop: Loop) -> None:
+        while True:
+            with contextlib.suppress(OSError, RuntimeError):
+                # Of the directory, because editors put a new file in the place of the old.
+                async for _ in awatch(
+                    self._path.parent,
+                    watch_filter=lambda _change, path: Path(path).name == self._path.name,
+                    recursive=False,
+                ):
+                    loop.wake()
+            # Nothing can be watched there; it is looked at all the same.
+            await clock.pause(WATCH_AGAIN_SECONDS)
+
+    async def _look(self) -> float:
         try:
             found = self._path.stat()
             signature = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -96,9 +102,7 @@ class JobsFileWatch:
                 self._seen = signature
         except FileNotFoundError:
             self._seen = None
-        except (OSError, ApiError) as error:
-            # Not taken as seen, so it is tried again with the next look.
-            log.warning("jobs file not loaded", file=str(self._path), error=str(error))
+        return LOOK_SECONDS
 
     async def load(self, data: bytes) -> None:
         """Take over what a file says, or record its faults; the same content again does nothing."""
