@@ -21,6 +21,8 @@ log = logs.get(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """How long to wait for a wake before looking at the log anyway."""
+SETTLE_SECONDS: Final = 0.05
+"""Pause after a batch that reached the end: many small commits are then folded as one."""
 STUCK_SECONDS: Final = 10.0
 """How long to wait before trying a poison event again: a newer program may know it."""
 FIRST_PAUSE_SECONDS: Final = 0.2
@@ -91,13 +93,15 @@ class Projector:
                 # Moved by a rebuild that took its place, or by the replica that led before.
                 build = await live(connection, projection.name)
                 continue
-            moved, build = after.position > build.position, after
+            folded, build = after.position - build.position, after
             if build.error is not None:
                 self.stuck[projection.name] = build.error
-            elif moved:
+            elif folded:
                 self.stuck.pop(projection.name, None)
                 if self._moved is not None:
                     self._moved(projection.name, build.position)
+                if folded < LIVE_BATCH:
+                    await clock.pause(SETTLE_SECONDS)
                 continue
             try:
                 async with asyncio.timeout(STUCK_SECONDS if build.error else LOOK_SECONDS):

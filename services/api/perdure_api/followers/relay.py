@@ -41,6 +41,8 @@ REPLAYED_EVENTS: Final = 100_000
 """How much of the log a new stream starts with; what is older is at GET /api/events."""
 LOOK_SECONDS: Final = 0.5
 """How long to wait for a wake before looking at the log anyway."""
+SETTLE_SECONDS: Final = 0.01
+"""Pause after a window that was not full: many small commits then travel as one."""
 CHECK_SECONDS: Final = 5.0
 """How often an idle relay checks that the stream still ends where it left it."""
 PUBLISH_SECONDS: Final = 5.0
@@ -128,6 +130,8 @@ class Relay:
                 self.position = events[-1].position
                 self.problem = None
                 checked = clock.monotonic()
+                if len(events) < WINDOW:
+                    await clock.pause(SETTLE_SECONDS)
                 continue
             if clock.monotonic() - checked >= CHECK_SECONDS:
                 await self._check(client, store_id)
