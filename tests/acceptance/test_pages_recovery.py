@@ -1,6 +1,7 @@
 """What people do in the dashboard when many runs, or stuck ones, or late reports need them."""
 
 import re
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -101,3 +102,97 @@ def test_all_that_match_are_cancelled_without_scripts(
         page.wait_for_url(re.compile(r"/bulk/[0-9a-f-]{36}$"))
     for run in later:
         running_system.run_that(run, lambda found: found["state"] == "cancelled")
+
+
+CHECKPOINTS = (
+    "import json, os\n"
+    "fd = int(os.environ['PERDURE_FD'])\n"
+    "for n in (1, 2):\n"
+    "    os.write(fd, json.dumps({'checkpoint': {'cursor': n}}).encode() + b'\\n')\n"
+    "raise SystemExit(4)\n"
+)
+
+
+def test_a_run_is_resumed_from_a_checkpoint_and_tells_where_it_came_from(
+    someone: Visitor, running_system: System, request_run: Callable[..., str]
+) -> None:
+    page = someone.page
+    run = request_run({"argv": [sys.executable, "-c", CHECKPOINTS]}, retry={"max_attempts": 1})
+    running_system.run_that(run, lambda found: found["state"] == "failed")
+    with running_system.client() as client:
+        assert client.post(f"/api/runs/{run}/hold", json={}).status_code == 409
+        again = client.post(f"/api/runs/{run}/rerun", json={}).raise_for_status().json()["id"]
+
+    someone.goes_to(f"/runs/{run}")
+    expect(page.locator("#did-not-count")).to_contain_text("The run is failed; hold needs")
+    expect(page.locator("#run-why")).to_contain_text("It is over: ")
+    page.locator("#more summary").click()
+    expect(page.locator("#more").get_by_role("button", name="Hold")).to_be_disabled()
+    expect(page.locator("#why-not-hold")).to_contain_text("hold needs one of")
+    someone.finds_no_barrier()
+    page.locator("#more summary").click()
+
+    page.get_by_role("link", name="Resume from checkpoint 1").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("From checkpoint")).to_have_value("1")
+    dialog.get_by_role("button", name="Resume this run").click()
+    expect(page.locator("#toasts")).to_contain_text("It goes on from its checkpoint")
+    running_system.run_that(run, lambda found: found["attempt"] == 2 and found["state"] == "failed")
+    page.get_by_role("link", name="Attempts").click()
+    expect(page.locator("#attempt-2")).to_contain_text("Resumed from checkpoint 1 by admin")
+
+    page.locator("#run-facts").get_by_role("link", name=again[-6:]).click()
+    expect(page.locator("#run-facts dd a").first).to_have_text(run[-6:])
+
+
+def test_who_acts_on_a_page_out_of_date_is_told_and_nothing_is_done(
+    someone: Visitor, running_system: System, request_run: Callable[..., str]
+) -> None:
+    someone.allowed.append("409")
+    page = someone.page
+    run = request_run(SLEEPS)
+    running_system.run_that(run, lambda found: found["state"] == "running")
+    someone.goes_to(f"/runs/{run}")
+    page.locator("#more summary").click()
+    page.locator("#more").get_by_role("link", name="Restart").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    with running_system.client() as other:
+        other.post(f"/api/runs/{run}/cancel", json={"force": True}).raise_for_status()
+    cancelled = running_system.run_that(run, lambda found: found["state"] == "cancelled")
+
+    dialog.get_by_role("button", name="Restart").click()
+    expect(page.locator("#toasts .bad")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#run-state")).to_have_text("Cancelled")
+    expect(page.locator("#did-not-count")).to_contain_text("Refused: restart")
+    after = running_system.run_that(run, lambda found: True)
+    assert after["version"] == cancelled["version"]
+
+
+def test_a_priority_is_set_and_a_run_declared_failed_from_the_menu(
+    someone: Visitor, running_system: System, request_run: Callable[..., str]
+) -> None:
+    page = someone.page
+    run = request_run(SLEEPS, labels={"none": "has-it"})
+    someone.goes_to(f"/runs/{run}")
+    page.locator("#more summary").click()
+    page.locator("#more").get_by_role("link", name="Priority").click()
+    page.get_by_role("dialog").get_by_label("Priority").fill("-7")
+    page.get_by_role("button", name="Set priority").click()
+    running_system.run_that(run, lambda found: found["priority"] == -7)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.locator("#more summary").click()
+    page.locator("#more").get_by_role("link", name="Declare failed").click()
+    page.get_by_role("dialog").get_by_label("What went wrong").fill("it never fits")
+    page.get_by_role("dialog").get_by_role("button", name="Declare failed").click()
+    expect(page.locator("#run-story")).to_contain_text("it never fits")
+
+
+def test_the_page_of_stuck_runs_shows_what_a_sweep_would_end(
+    someone: Visitor, running_system: System, request_run: Callable[..., str]
+) -> None:
+    page = someone.page
+    someone.goes_to("/stuck")
+    expect(page.locator("#stuck")).to_contain_text("No run is stuck")
+    someone.finds_no_barrier()

@@ -8,6 +8,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from perdure_api.pages import stuck
 from perdure_api.pages.contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
 from perdure_api.pages.timeline import bar_pieces, spark_bars, spark_line
@@ -20,9 +21,8 @@ from perdure_api.projections.overview import Hour
 from perdure_api.projections.run_detail import live_progress, run_view
 from perdure_api.projections.run_list import Filter
 from perdure_api.security.access import HttpRequest, caller_of
-from perdure_api.services import services_of
-from perdure_api.store.database import Database
-from perdure_contract.objects import RunView, State
+from perdure_api.services import Services, services_of
+from perdure_contract.objects import RunView, State, StuckView
 
 HOURS: Final = 24
 SHOWN: Final = 6
@@ -37,20 +37,22 @@ async def overview_page(request: HttpRequest) -> ASGIApp:
     tenant = caller_of(request).tenant
     live = await watch_all(services.database)
     frame = frame_of(request, "Overview", "overview", live=live)
-    context = await overview_context(services.database, tenant, frame.now)
+    context = await overview_context(services, tenant, frame.now)
     template = "_overview.html" if wants_fragment(request) else "overview.html"
     return html(template, {"frame": frame, "overview": context})
 
 
-async def overview_context(database: Database, tenant: str, now: datetime) -> Overview:
+async def overview_context(services: Services, tenant: str, now: datetime) -> Overview:
     """Read everything that the page shows."""
+    database = services.database
     seen = await views.overview(database, tenant)
     hours = await views.throughput(database.pool, tenant, hours=HOURS)
     ended = Filter(state=("completed", "partial", "failed", "cancelled"))
     recent = (await run_list.find(database, tenant, ended, limit=SHOWN)).runs
     live = await live_progress(database, seen.running)
     failed = tuple(run_view(run, now) for run in seen.failed)
-    attention = [*_house_troubles(seen), *(_failed(run) for run in failed[:SHOWN])]
+    still = await stuck.stuck_runs(services, tenant)
+    attention = [*_house_troubles(seen), *_stuck(still), *(_failed(run) for run in failed[:SHOWN])]
     return Overview(
         attention=tuple(attention),
         more_attention=seen.failed_count > SHOWN,
@@ -83,6 +85,24 @@ def _house_troubles(seen: views.Overview) -> list[Attention]:
         text = f"{counted(queue.queued, 'run waits', 'runs wait')} until it is resumed."
         found.append(_queue_trouble(queue.name, "Paused: queue", "paused", text))
     return found
+
+
+def _stuck(runs: Sequence[StuckView]) -> list[Attention]:
+    if not runs:
+        return []
+    return [
+        Attention(
+            key="stuck",
+            state="stuck",
+            title=f"{counted(len(runs), 'run')} without a sign of life",
+            id6=None,
+            href="/stuck",
+            text="The next sweep ends what stands still for longer than allowed.",
+            at=min(run.last_sign_at for run in runs),
+            action="Look",
+            action_href="/stuck",
+        )
+    ]
 
 
 def _queue_trouble(name: str, title: str, state: str, text: str) -> Attention:
@@ -187,4 +207,4 @@ def _capped(count: int) -> str:
     return f"> {number(run_list.COUNTED)}" if count > run_list.COUNTED else number(count)
 
 
-HANDLERS: Final[list[HTTPRouteHandler]] = [overview_page]
+HANDLERS: Final[list[HTTPRouteHandler]] = [overview_page, *stuck.HANDLERS]

@@ -9,12 +9,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from perdure_api.errors import NotFoundError
 from perdure_api.pages.content import text_of
-from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab
+from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab, Story
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
 from perdure_api.pages.log_pane import log_pane, log_query
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import action_buttons
+from perdure_api.pages.run_actions import action_buttons, action_menu
+from perdure_api.pages.run_record import ledger_rows, origins_of, why_rows
 from perdure_api.pages.story import story_of
 from perdure_api.pages.timeline import timeline
 from perdure_api.pages.visit import (
@@ -27,7 +28,16 @@ from perdure_api.pages.visit import (
 )
 from perdure_api.pages.watching import watch_run
 from perdure_api.pages.words import number
-from perdure_api.projections.run_detail import attempts_of, events_of, find_run, fold, run_view
+from perdure_api.projections import ledger
+from perdure_api.projections.lineage import reruns_of
+from perdure_api.projections.run_detail import (
+    attempts_of,
+    checkpoints_of,
+    events_of,
+    find_run,
+    fold,
+    run_view,
+)
 from perdure_api.projections.why import why
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
@@ -36,7 +46,7 @@ from perdure_api.security.roles import may
 from perdure_api.services import Services, services_of
 from perdure_api.store.logs import read_text
 from perdure_contract.envelope import Event
-from perdure_contract.objects import AttemptView, RunView
+from perdure_contract.objects import AttemptView, RunView, WhyView
 from perdure_runtime.clock import parse_rfc3339
 
 TABS: Final[tuple[tuple[RunTab, str], ...]] = (
@@ -47,6 +57,10 @@ TABS: Final[tuple[tuple[RunTab, str], ...]] = (
     ("definition", "Definition"),
 )
 EVENTS_SHOWN: Final = 200
+CHECKPOINTS_SHOWN: Final = 20
+RERUNS_SHOWN: Final = 20
+WHY_TOLD: Final = frozenset({"queued", "retrying", "paused", "cancelling", "failed", "cancelled"})
+"""States whose reason is not plain from the story."""
 
 
 @get("/runs/{run_id:str}", opt={"permission": "view"}, name="run")
@@ -88,7 +102,12 @@ async def run_context(
     if tab == "definition":
         definition = definition_of(run, await text_of(database.pool, run.id, run.spec.script))
     rows, more = _events(events, query) if tab == "events" else ((), None)
-    reason = await why(database, found) if at is None and run.state == "queued" else None
+    summary = tab == "summary" and at is None
+    reason = await why(database, found) if summary or run.state == "queued" else None
+    story = story_of(run, attempts, reason)
+    refused = await ledger.entries(database.pool, caller.tenant, run.id) if summary else ()
+    reruns = await reruns_of(database, caller.tenant, run.id, limit=RERUNS_SHOWN)
+    operates = at is None and may(caller.role, "operate")
     watched = watch_run(run.id, run.version, progress=tab == "summary", log=log)
     return RunPage(
         run=run,
@@ -100,10 +119,15 @@ async def run_context(
         shown=whole_number(query.get("shown")),
         state_words=None,
         requested_by=actor_words(events[0].actor),
-        actions=action_buttons(run, csrf_of(request))
-        if at is None and may(caller.role, "operate")
-        else (),
-        story=story_of(run, attempts, reason),
+        actions=action_buttons(run, csrf_of(request)) if operates else (),
+        menu=action_menu(run) if operates else (),
+        story=story,
+        why_sentence=reason.sentence if reason is not None and _adds(reason, story) else None,
+        why=why_rows(reason, events) if reason is not None else (),
+        origins=origins_of(shown),
+        checkpoints=tuple(reversed(checkpoints_of(shown)[-CHECKPOINTS_SHOWN:])),
+        ledger=ledger_rows(refused),
+        reruns=tuple(run_view(rerun, now) for rerun in reruns),
         timeline=timeline(run, attempts, now),
         attempts=attempts,
         events_total=len(events),
@@ -116,6 +140,11 @@ async def run_context(
         log=log,
         definition=definition,
     )
+
+
+def _adds(reason: WhyView, story: Story) -> bool:
+    """Tell whether a reason says more than the story; of a plain end it says the same again."""
+    return reason.sentence not in (story.text, story.detail) and reason.state in WHY_TOLD
 
 
 def _here(run: RunView, query: Mapping[str, str], log: LogPane | None) -> str:

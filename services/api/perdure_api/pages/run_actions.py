@@ -14,25 +14,30 @@ from perdure_api.domain.run import Run
 from perdure_api.domain.run_commands import (
     Cancel,
     Command,
+    Delete,
+    Fail,
     Hold,
     Release,
+    Reprioritise,
     Restart,
     Resume,
     RetryNow,
 )
-from perdure_api.errors import NotFoundError, Rejected
-from perdure_api.pages.contexts import ActionButton, ActionInput, ActionPage
+from perdure_api.errors import NotFoundError, Refused, Rejected
+from perdure_api.pages.action_questions import question
+from perdure_api.pages.contexts import ActionButton, MenuAction
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
     csrf_of,
     first,
     frame_of,
     go_on,
+    query_of,
     read_form,
     wants_fragment,
     whole_number,
 )
-from perdure_api.pages.words import duration
+from perdure_api.projections.ledger import note_refusal
 from perdure_api.projections.run_detail import get_run
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
@@ -41,6 +46,7 @@ from perdure_contract.objects import RunView
 from perdure_runtime.clock import new_id
 
 MOST_REASON: Final = 500
+MOST_PRIORITY: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +88,37 @@ ACTS: Final[dict[str, Act]] = {
         confirm=True,
         key="c",
     ),
+    "priority": Act(
+        legal="priority",
+        label="Priority",
+        icon="gauge",
+        done="It has its new priority",
+        confirm=True,
+    ),
+    "fail": Act(
+        legal="fail",
+        label="Declare failed",
+        icon="circle-x",
+        done="Declared failed",
+        tone="stop",
+        confirm=True,
+    ),
+    "delete": Act(
+        legal="delete",
+        label="Delete content",
+        icon="x",
+        done="Its content was removed",
+        tone="stop",
+        confirm=True,
+    ),
     "kill": Act(
         legal="cancel", label="Kill", icon="octagon-x", done="Killed", tone="stop", confirm=True
     ),
 }
 """The actions of a run's page, in the order in which they stand there."""
+
+MENU_ONLY: Final = frozenset({"priority", "fail", "delete"})
+"""Seldom wanted: they have no button beside the menu."""
 
 
 def action_buttons(run: RunView, csrf: str) -> tuple[ActionButton, ...]:
@@ -109,9 +141,24 @@ def action_buttons(run: RunView, csrf: str) -> tuple[ActionButton, ...]:
     )
 
 
+def action_menu(run: RunView) -> tuple[MenuAction, ...]:
+    """Give every action, and why it is not legal now; what is legal stands first."""
+    actions = [
+        MenuAction(
+            name=name,
+            label=act.label,
+            icon=act.icon,
+            tone=act.tone,
+            why_not=run.actions.get(act.legal),
+        )
+        for name, act in ACTS.items()
+    ]
+    return tuple(sorted(actions, key=lambda action: action.why_not is not None))
+
+
 def is_offered(run: RunView, name: str) -> bool:
     """Tell whether an action has a button now: legal, and the sensible one of its kind."""
-    if run.actions.get(ACTS[name].legal) is not None:
+    if name in MENU_ONLY or run.actions.get(ACTS[name].legal) is not None:
         return False
     if name == "cancel":
         return run.state != "cancelling"
@@ -130,7 +177,7 @@ async def ask(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
         raise NotFoundError(action)
     if (why := run.actions.get(ACTS[action].legal)) is not None:
         raise Rejected(Rejection(code="wrong-state", message=why, state=run.state))
-    page = _question(run, action, csrf_of(request))
+    page = question(run, action, csrf_of(request), query_of(request).get("checkpoint", ""))
     fragment = wants_fragment(request)
     frame = frame_of(request, page.title, "runs")
     context = {"frame": frame, "action": page, "fragment": fragment}
@@ -145,21 +192,25 @@ async def act(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
         raise NotFoundError(action)
     fields = await read_form(request)
     commands, by = services_of(request).commands, caller_of(request)
-    command = _command(action, first(fields, "reason")[:MOST_REASON] or None)
+    command = _command(action, fields)
     version = whole_number(first(fields, "expected_version"))
     idempotency = idempotency_of(fields, f"/runs/{run.id}/{action}", _nothing)
     try:
-        await commands.act(by, run.id, command, expected_version=version, idempotency=idempotency)
+        try:
+            await commands.act(
+                by, run.id, command, expected_version=version, idempotency=idempotency
+            )
+        except Rejected as rejected:
+            if not _matters_not(rejected, first(fields, "seen")):
+                raise
+            now_at = rejected.rejection.current_version
+            await commands.act(
+                by, run.id, command, expected_version=now_at, idempotency=idempotency
+            )
     except Rejected as rejected:
-        if not _matters_not(rejected, first(fields, "seen")):
-            raise
-        await commands.act(
-            by,
-            run.id,
-            command,
-            expected_version=rejected.rejection.current_version,
-            idempotency=idempotency,
-        )
+        pool, why = services_of(request).database.pool, rejected.rejection.message
+        await note_refusal(pool, by, run.id, action, why)
+        raise
     return go_on(
         request, f"/runs/{run.id}", ACTS[action].done if action != "cancel" else _cancelled(run)
     )
@@ -189,8 +240,16 @@ def _cancelled(run: RunView) -> str:
     return "It is being ended" if run.state in ("running", "cancelling") else "Cancelled"
 
 
-def _command(action: str, reason: str | None) -> Command:
+def _command(action: str, fields: dict[str, list[str]]) -> Command:
+    reason = first(fields, "reason")[:MOST_REASON] or None
     match action:
+        case "fail":
+            message = first(fields, "message")[:MOST_REASON]
+            return Fail(message=message or "Declared failed by hand.", reason=reason)
+        case "priority":
+            return Reprioritise(priority=_priority(first(fields, "priority")), reason=reason)
+        case "delete":
+            return Delete(removed=("input", "output", "result"), reason=reason)
         case "cancel":
             return Cancel(reason=reason)
         case "kill":
@@ -202,66 +261,19 @@ def _command(action: str, reason: str | None) -> Command:
         case "release":
             return Release(reason=reason)
         case "resume":
-            return Resume(reason=reason)
+            return Resume(checkpoint=whole_number(first(fields, "checkpoint")), reason=reason)
         case "restart":
             return Restart(origin="beginning", reason=reason)
         case _:
             raise NotFoundError(action)
 
 
-def _question(run: RunView, action: str, csrf: str) -> ActionPage:
-    """Say what will happen."""
-    known = ACTS[action]
-    tone = "danger" if action in ("cancel", "kill") else "primary"
-    title, lines, keep, go = {
-        "cancel": ("Cancel this run?", _cancel_lines(run), "Keep it", "Cancel run"),
-        "kill": (
-            "Kill it now?",
-            (
-                "Every process of it gets KILL at once, without a chance to clean up.",
-                "If its executor does not answer within 5 s, the run is closed without it.",
-            ),
-            "Give it time",
-            "Kill now",
-        ),
-        "restart": (
-            "Restart this run?",
-            (
-                "It starts again from its beginning, with all its attempts.",
-                "What it did so far may be done again.",
-            ),
-            "Leave it",
-            "Restart",
-        ),
-    }.get(action, (f"{known.label} this run?", (), "Leave it", known.label))
-    return ActionPage(
-        title=title,
-        lines=(f"{run.name}, {run.id[-6:]}", *lines),
-        href=f"/runs/{run.id}/{action}",
-        back=f"/runs/{run.id}",
-        keep=keep,
-        go=go,
-        icon=known.icon,
-        tone=tone,
-        csrf=csrf,
-        idempotency_key=new_id(),
-        expected_version=run.version,
-        seen=run.state,
-        inputs=(
-            ActionInput(
-                name="reason", label="Reason", hint="If you like; it is kept with the event."
-            ),
-        ),
-    )
-
-
-def _cancel_lines(run: RunView) -> tuple[str, ...]:
-    if run.state not in ("running", "cancelling"):
-        return ("It has not started; nothing of it will run.",)
-    grace = duration(run.limits.grace_seconds)
-    return (
-        f"Its whole process tree on {run.executor} gets TERM, and KILL after {grace} if it is still there.",
-    )
+def _priority(text: str) -> int:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    number = whole_number(digits, least=0)
+    if number is None or number > MOST_PRIORITY:
+        raise Refused("bad-query", "The priority is a whole number from -100 to 100.")
+    return sign * number
 
 
 async def _own_run(request: HttpRequest, run_id: str) -> RunView:

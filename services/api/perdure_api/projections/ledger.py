@@ -1,9 +1,11 @@
 """The ledger of what did not count: refused commands, late reports, repetitions of what was heard."""
 
+import contextlib
 from typing import Final
 
 import asyncpg
 
+from perdure_api.domain.callers import Caller
 from perdure_contract.objects import LedgerEntry
 from perdure_runtime.clock import rfc3339
 
@@ -26,3 +28,17 @@ async def entries(pool: asyncpg.Pool, tenant: str, run_id: str) -> tuple[LedgerE
         )
         for row in rows
     )
+
+
+async def note_refusal(pool: asyncpg.Pool, by: Caller, run_id: str, kind: str, why: str) -> None:
+    """Keep on record that something was asked for and refused; a database away only loses the note."""
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await pool.execute(
+            "INSERT INTO perdure.refusals (tenant, run_id, kind, why, actor) "
+            "VALUES ($1, $2::text::uuid, $3, $4, $5)",
+            by.tenant,
+            run_id,
+            kind,
+            why,
+            by.actor,
+        )

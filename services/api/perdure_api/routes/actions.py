@@ -1,11 +1,9 @@
 """What can be done to a run. Each answers with the run after it; refusals are kept on record."""
 
-import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, TypeVar, get_type_hints
 
-import asyncpg
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct, defstruct
@@ -18,6 +16,7 @@ from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Command
 from perdure_api.drafts import Draft, read_rerun
 from perdure_api.errors import Rejected
+from perdure_api.projections import ledger
 from perdure_api.projections.run_detail import Found, run_view
 from perdure_api.routes.bodies import Body, read_json
 from perdure_api.routes.inside import found
@@ -146,17 +145,8 @@ def shown(run: Run) -> StoredAnswer:
 
 async def note_refusal(call: Call[Any], run_id: str, rejection: Rejection, kind: str) -> None:
     """Keep on record that something was asked for and refused."""
-    caller = call.caller
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        await call.services.database.pool.execute(
-            "INSERT INTO perdure.refusals (tenant, run_id, kind, why, actor) "
-            "VALUES ($1, $2::text::uuid, $3, $4, $5)",
-            caller.tenant,
-            run_id,
-            kind,
-            rejection.message,
-            caller.actor,
-        )
+    pool = call.services.database.pool
+    await ledger.note_refusal(pool, call.caller, run_id, kind, rejection.message)
 
 
 def _action(

@@ -44,10 +44,11 @@ async def would_end(call: Call[NoQuery]) -> ASGIApp:
         allowed_seconds=call.services.settings.stuck_after_seconds,
         tenant=call.caller.tenant,
     )
-    return json_reply(StuckRuns(items=tuple(_view(one) for one in stuck)))
+    return json_reply(StuckRuns(items=tuple(stuck_view(one) for one in stuck)))
 
 
-def _view(stuck: Stuck) -> StuckView:
+def stuck_view(stuck: Stuck) -> StuckView:
+    """Show a stuck run with the evidence."""
     attempt, silence = stuck.run.attempt, stuck.silence
     return StuckView(
         run=stuck.run.id,
