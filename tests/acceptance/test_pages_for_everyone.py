@@ -26,6 +26,8 @@ PAGES = (
     "/runs/{run}/restart",
     "/runs/{waiting}",
     "/runs/{waiting}/cancel",
+    "/bulk/new?action=cancel&all=1",
+    "/stuck",
     "/queues",
     "/queues/default/limits",
     "/executors",
