@@ -12,7 +12,7 @@ from perdure_contract.facts import FACTS
 CLASSES = [
     node
     for module in (contexts, recovery_contexts)
-    for node in ast.parse(Path(module.__file__).read_text()).body
+    for node in ast.parse(Path(str(module.__file__)).read_text()).body
     if isinstance(node, ast.ClassDef)
 ]
 
