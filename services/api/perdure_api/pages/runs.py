@@ -25,7 +25,7 @@ from perdure_api.services import services_of
 from perdure_api.store.database import Database
 from perdure_contract.objects import State
 
-PAGE: Final = 50
+PAGE: Final = 40
 MOST_TEXT: Final = 200
 SINCES: Final = (
     ("", "Any time"),
