@@ -220,7 +220,8 @@ class Link:
         session = self._session or ""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(worker.ledger.call_api.wait(), self._lease_seconds / BEATS)
+                async with asyncio.timeout(self._lease_seconds / BEATS):
+                    await worker.ledger.call_api.wait()
             worker.ledger.call_api.clear()
             if worker.ledger.lost_some:
                 return False

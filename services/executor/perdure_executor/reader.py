@@ -40,7 +40,8 @@ class Reader:
             patience = self._patience()
             if patience != 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), patience)
+                    async with asyncio.timeout(patience):
+                        await self._woken.wait()
             self._woken.clear()
             now = boottime()
             due = (key for key, carried in self._ledger.carried.items() if carried.due(now))

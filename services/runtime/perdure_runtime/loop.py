@@ -42,7 +42,9 @@ class Loop:
                 continue
             if pause > 0:
                 try:
-                    await asyncio.wait_for(self._woken.wait(), pause)
+                    # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with a wake.
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
                 except TimeoutError:
                     continue
             else:
