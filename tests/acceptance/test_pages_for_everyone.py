@@ -27,6 +27,7 @@ PAGES = (
     "/runs/{waiting}",
     "/runs/{waiting}/cancel",
     "/bulk/new?action=cancel&all=1",
+    "/bulk",
     "/stuck",
     "/queues",
     "/queues/default/limits",

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from perdure_api.pages import (
     bulk,
+    bulk_list,
     bulk_page,
     entrance,
     executors,
@@ -29,6 +30,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *overview.HANDLERS,
     *runs.HANDLERS,
     *bulk.HANDLERS,
+    *bulk_list.HANDLERS,
     *bulk_page.HANDLERS,
     *new_run.HANDLERS,
     *run.HANDLERS,

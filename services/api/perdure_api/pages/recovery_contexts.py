@@ -113,6 +113,36 @@ class BulkPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BulkLine:
+    """An action on many runs in a list of them."""
+
+    bulk: BulkView
+    """The operation."""
+    title: str
+    """What it does."""
+    state: str
+    """State whose badge it has."""
+    state_words: str
+    """What stands in the badge."""
+    requested_by: str
+    """Who asked for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkListPage:
+    """The actions on many runs, latest first."""
+
+    lines: tuple[BulkLine, ...]
+    """One page of them."""
+    href: str
+    """Address of exactly this page."""
+    first_href: str | None
+    """The first page, from a later one."""
+    next_href: str | None
+    """The page after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StuckPage:
     """The runs that a sweep would end now."""
 

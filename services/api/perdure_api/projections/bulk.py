@@ -6,6 +6,7 @@ announces is what happens unless a run changes meanwhile.
 
 from collections import Counter
 
+import asyncpg
 from msgspec import Struct
 
 from perdure_api.domain.bulk import Bulk, BulkAction
@@ -25,6 +26,13 @@ SELECT CASE WHEN phase = 'final' THEN state ->> 'phase'
 FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[]) AND tenant = $2 GROUP BY 1, 2"""
 """Reading a field parses the whole state, so no more is read than the action depends on."""
 
+_REQUESTED = """
+SELECT s.stream, s.state, s.first_position, e.time, e.actor FROM perdure.streams s
+JOIN perdure.events e ON e.position = s.first_position AND e.type = $1 WHERE s.tenant = $2"""
+_TAKEN = """
+SELECT outcome, count(*) FROM perdure.bulk_runs
+WHERE bulk_id = $1::text::uuid AND outcome IS NOT NULL GROUP BY 1"""
+
 _MARKS = {
     "resume": "state -> 'checkpoint' IS NOT NULL",
     "delete": "state -> 'deleted' IS NOT NULL",
@@ -38,6 +46,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     outcome: str | None
     """`done`, `refused`, or none while it is still to come."""
     why: str | None
+
+
+class BulkList(Struct, frozen=True, kw_only=True):
+    """Some operations, latest first; `next` leads on, null at the end."""
+
+    items: tuple[BulkView, ...]
+    next: str | None
 
 
 class OutcomePage(Struct, frozen=True, kw_only=True):
@@ -75,37 +90,50 @@ async def preview(db: Database, tenant: str, action: BulkAction, run_ids: list[s
 async def find(db: Database, tenant: str, bulk_id: str) -> BulkView | None:
     """Give a bulk operation with its progress."""
     row = await db.pool.fetchrow(
-        "SELECT s.state, e.time, e.actor FROM perdure.streams s "
-        "JOIN perdure.events e ON e.position = s.first_position AND e.type = $3 "
-        "WHERE s.stream = $1 AND s.tenant = $2",
-        bulk_stream(bulk_id),
-        tenant,
+        f"{_REQUESTED} AND s.stream = $3", type_name(BulkRequested), tenant, bulk_stream(bulk_id)
+    )
+    return None if row is None else await _view(db, row)
+
+
+async def recent(db: Database, tenant: str, *, after: int | None, limit: int) -> BulkList:
+    """Give operations with their progress, latest first; `after` is `next` of the page before."""
+    rows = await db.pool.fetch(
+        f"{_REQUESTED} AND s.stream LIKE 'bulk-%' AND ($3::bigint IS NULL OR s.first_position < $3) "
+        "ORDER BY s.first_position DESC LIMIT $4",
         type_name(BulkRequested),
+        tenant,
+        after,
+        limit + 1,
     )
-    if row is None:
-        return None
-    bulk = decode_stream_state(bulk_stream(bulk_id), row[0])
+    shown = rows[:limit]
+    return BulkList(
+        items=tuple([await _view(db, row) for row in shown]),
+        next=str(shown[-1]["first_position"]) if len(rows) > limit else None,
+    )
+
+
+async def _view(db: Database, row: asyncpg.Record) -> BulkView:
+    bulk = decode_stream_state(row["stream"], row["state"])
     if not isinstance(bulk, Bulk):
-        return None
-    counts = dict(
-        await db.pool.fetch(
-            "SELECT coalesce(outcome, 'left'), count(*) FROM perdure.bulk_runs "
-            "WHERE bulk_id = $1::text::uuid GROUP BY 1",
-            bulk_id,
-        )
-    )
+        message = f"{row['stream']} is not the stream of a bulk operation"
+        raise TypeError(message)
+    done, refused = bulk.done, bulk.refused
+    if bulk.state != "finished":
+        # What is over is told by its last event; only what is under way has to be counted.
+        counts = dict(await db.pool.fetch(_TAKEN, bulk.id))
+        done, refused = counts.get("done", 0), counts.get("refused", 0)
     return BulkView(
         id=bulk.id,
         action=bulk.action,
         state=bulk.state,
         matched=bulk.matched,
-        done=counts.get("done", 0),
-        refused=counts.get("refused", 0),
-        left=counts.get("left", 0),
+        done=done,
+        refused=refused,
+        left=bulk.matched - done - refused,
         canary=bulk.canary,
         why=bulk.why,
-        requested_at=rfc3339(row[1]),
-        requested_by=row[2],
+        requested_at=rfc3339(row["time"]),
+        requested_by=row["actor"],
     )
 
 

@@ -77,6 +77,13 @@ class StopRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reason: Annotated[str, Meta(max_length=500)] | None = None
 
 
+class ListQuery(Struct, frozen=True, kw_only=True):
+    """Which page of the operations."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    after: Annotated[int, Meta(ge=1)] | None = None
+
+
 class OutcomeQuery(Struct, frozen=True, kw_only=True):
     """Which outcomes."""
 
@@ -183,6 +190,22 @@ async def _chosen(call: Call[NoQuery], asked: BulkRequest) -> list[str]:
 
 @operation(
     "GET",
+    "/api/bulk",
+    permission="view",
+    summary="List bulk operations, latest first",
+    query=ListQuery,
+    answer=bulks.BulkList,
+)
+async def list_bulks(call: Call[ListQuery]) -> ASGIApp:
+    """List what was asked for, and how far each is."""
+    page = await bulks.recent(
+        call.services.database, call.caller.tenant, after=call.query.after, limit=call.query.limit
+    )
+    return json_reply(page)
+
+
+@operation(
+    "GET",
     "/api/bulk/{bulk_id}",
     permission="view",
     summary="Read a bulk operation",
@@ -240,4 +263,10 @@ async def _found(call: Call[Any]) -> BulkView:
     return bulk
 
 
-HANDLERS: Final[list[HTTPRouteHandler]] = [request_bulk, read_bulk, list_outcomes, stop_bulk]
+HANDLERS: Final[list[HTTPRouteHandler]] = [
+    request_bulk,
+    list_bulks,
+    read_bulk,
+    list_outcomes,
+    stop_bulk,
+]
