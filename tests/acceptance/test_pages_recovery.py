@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import Visitor, visitor
+from tests.support.faults import events, log_held, names
 from tests.support.system import System
 
 pytestmark = pytest.mark.acceptance
@@ -65,6 +66,10 @@ def test_ticked_runs_are_previewed_restarted_and_each_has_its_outcome(
     expect(page.locator("#bulk-state")).to_have_text("Finished")
     expect(page.locator("#bulk-words")).to_contain_text("1 run was refused")
     someone.finds_no_barrier()
+    operation = page.url.rsplit("/", 1)[1]
+    page.get_by_role("link", name="Actions on many").click()
+    expect(page.locator(f"#bulk-{operation}")).to_contain_text("Restart of 3 runs")
+    page.get_by_role("link", name="Restart of 3 runs").click()
     page.get_by_role("navigation", name="Outcome").get_by_text("Refused").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.locator(f"#run-{sleeping}")).to_contain_text("The run is scheduled")
@@ -196,3 +201,48 @@ def test_the_page_of_stuck_runs_shows_what_a_sweep_would_end(
     someone.goes_to("/stuck")
     expect(page.locator("#stuck")).to_contain_text("No run is stuck")
     someone.finds_no_barrier()
+    run = request_run(SLEEPS, name="stands still", limits={"stuck_after_seconds": 1})
+    running_system.run_that(run, lambda found: found["state"] == "running")
+    with log_held(running_system):  # so that the sweep finds it and cannot end it yet
+        someone.goes_to("/stuck")
+        expect(page.locator(f"#stuck-{run}")).to_contain_text("Start", timeout=15_000)
+        expect(page.get_by_role("heading", name="A sweep would end this one")).to_be_visible()
+        someone.finds_no_barrier()
+    ended = running_system.run_that(run, lambda found: found["state"] == "failed")
+    assert ended["failure"]["reason"] == "stuck"  # type: ignore[index]
+    expect(page.locator("#stuck")).to_contain_text("No run is stuck", timeout=15_000)
+
+
+def test_of_two_browsers_the_one_with_the_stale_page_is_told_and_nothing_is_done_twice(
+    browser: Browser,
+    someone: Visitor,
+    running_system: System,
+    cookies: list[dict[str, str]],
+    request_run: Callable[..., str],
+) -> None:
+    someone.allowed.append("409")
+    page, url = someone.page, running_system.endpoint.url
+    run = request_run(SLEEPS, name="for two", retry={"max_attempts": 3})
+    running_system.run_that(run, lambda found: found["state"] == "running")
+    someone.goes_to(f"/runs/{run}")
+    page.locator("#more summary").click()
+    page.locator("#more").get_by_role("link", name="Restart").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+
+    with visitor(browser, url, cookies) as other:
+        other.goes_to(f"/runs/{run}")
+        other.page.get_by_role("link", name="Cancel", exact=True).click()
+        other.page.get_by_role("dialog").get_by_role("button", name="Cancel run").click()
+        expect(other.page.locator("#run-state")).to_have_text("Cancelled")
+        other.is_content()
+
+    dialog.get_by_role("button", name="Restart").click()
+    expect(page.locator("#toasts .bad")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#run-state")).to_have_text("Cancelled")
+    after = running_system.run_that(run, lambda found: True)
+    assert (after["state"], after["attempt"]) == ("cancelled", 1)
+    with running_system.client() as client:
+        told = names(events(client, run))
+    assert told == ["requested", "attempt-started", "cancel-requested", "cancelled"]

@@ -21,6 +21,7 @@ from tests.support.faults import (
     ask_until_answered,
     ended,
     events,
+    log_held,
     names,
     superuser_url,
 )
@@ -64,25 +65,8 @@ def run(url: str, query: str) -> object:
 @contextmanager
 def before_the_commit(system: System) -> Iterator[Held]:
     """Another transaction has the lock that every commit of the log needs last."""
-    url = superuser_url(system)
-    taken, release = threading.Event(), threading.Event()
-
-    async def hold() -> None:
-        connection = await asyncpg.connect(url)
-        async with connection.transaction():
-            await connection.execute("SELECT 1 FROM perdure.head FOR UPDATE")
-            taken.set()
-            await asyncio.to_thread(release.wait)
-        await connection.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(hold()))
-    thread.start()
-    taken.wait()
-    try:
-        yield Held(url, "transactionid")
-    finally:
-        release.set()
-        thread.join()
+    with log_held(system):
+        yield Held(superuser_url(system), "transactionid")
 
 
 @contextmanager

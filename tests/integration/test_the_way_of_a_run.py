@@ -8,7 +8,7 @@ from perdure_api.domain.run_commands import Cancel, Hold, Release
 from perdure_api.duties import Core
 from perdure_api.errors import Rejected
 from perdure_contract import facts, wire
-from perdure_contract.specs import Retry
+from perdure_contract.specs import Limits, Retry
 from tests.support.api_core import (
     BY,
     PlayedExecutor,
@@ -156,6 +156,19 @@ async def test_a_silent_executor_loses_its_attempts_when_the_lease_ends(
         assert run.failure.reason == "lost"
         assert await played.report(grant.attempt, ended()) == ("refused",)
         await played.close()
+
+
+async def test_a_run_that_allows_less_silence_than_others_is_looked_at_in_its_own_time(
+    core: Core, nats: NatsUrls
+) -> None:
+    played = await PlayedExecutor(nats.executor, "four").connect()
+    await played.open()
+    run_id = await ask(core, limits=Limits(stuck_after_seconds=0.5))
+    await played.next_grant()
+    run = await run_reaches(core, run_id, lambda run: run.is_final)
+    assert run.failure is not None
+    assert run.failure.reason == "stuck"
+    await played.close()
 
 
 async def test_a_unique_key_is_held_until_the_run_ends(

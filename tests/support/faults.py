@@ -1,5 +1,6 @@
 """What breaks a system on purpose, and work that shows whether it was broken."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import httpx
 import psutil
 
@@ -163,6 +165,30 @@ def superuser_url(system: System) -> str:
     """Give the address of the embedded PostgreSQL for its superuser."""
     directories = Directories(system.data_dir)
     return EmbeddedPostgres(directories, choose(directories).postgres, os.environ).superuser_url
+
+
+@contextmanager
+def log_held(system: System) -> Iterator[None]:
+    """Keep everything from being written: hold the lock that every commit of the log needs last."""
+    url = superuser_url(system)
+    taken, release = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(url)
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM perdure.head FOR UPDATE")
+            taken.set()
+            await asyncio.to_thread(release.wait)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hold()))
+    thread.start()
+    taken.wait()
+    try:
+        yield
+    finally:
+        release.set()
+        thread.join()
 
 
 @contextmanager

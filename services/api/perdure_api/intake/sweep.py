@@ -1,7 +1,8 @@
 """Looks for stuck runs now and then and ends them; or only says which it would end.
 
-Looked at every tenth of the allowed time, between a second and an hour, for the first time one interval
-after start: what stood still while the api was away gets the chance to be heard first.
+Looked at every tenth of the allowed time, the shortest of any run that is running, between a second and
+an hour, for the first time one interval after start: what stood still while the api was away gets the
+chance to be heard first.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
 from perdure_api.store.writer import Work, Writer
 from perdure_contract.facts import Silence
-from perdure_runtime import logs
+from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
 
@@ -37,6 +38,7 @@ WHERE r.phase = 'running'"""
 
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 3600.0
+NOTICE_SECONDS = 5.0
 
 
 class Stuck(Struct, frozen=True):
@@ -56,16 +58,19 @@ class Sweep:
         self._writer = writer
         self._controls = controls
         self._allowed = stuck_after_seconds
-        self._looked = False
+        self._looked_at = clock.monotonic()
 
     async def tick(self) -> float:
-        """Look once, but not at start; give the seconds until the next look."""
-        if self._looked:
+        """Look when an interval is over; give the seconds until it is worth asking again."""
+        shortest = await self._shortest_allowed()
+        interval = min(max(shortest / 10, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        left = self._looked_at + interval - clock.monotonic()
+        if left <= 0:
             for stuck in await find_stuck(self._database, allowed_seconds=self._allowed):
                 await self._end(stuck)
-        self._looked = True
-        shortest = await self._shortest_allowed()
-        return min(max(shortest / 10, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._looked_at, left = clock.monotonic(), interval
+        # A run that allows less than the others may start at any moment.
+        return min(left, NOTICE_SECONDS)
 
     async def _shortest_allowed(self) -> float:
         own: float | None = await self._database.pool.fetchval(
@@ -102,7 +107,7 @@ class Sweep:
 async def find_stuck(
     database: Database, *, allowed_seconds: float, tenant: str | None = None
 ) -> list[Stuck]:
-    """Give the runs that a sweep would end now, changing nothing."""
+    """Give the runs that a sweep would end now, the longest silent first, changing nothing."""
     found: list[Stuck] = []
     now: datetime
     for state, progress_at, output_at, now in await database.pool.fetch(RUNNING):
@@ -113,4 +118,4 @@ async def find_stuck(
         silence = silence_of(run, signs, now, allowed_seconds=allowed_seconds)
         if silence is not None:
             found.append(Stuck(run, silence))
-    return found
+    return sorted(found, key=lambda stuck: -stuck.silence.silent_seconds)
