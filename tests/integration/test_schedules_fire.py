@@ -12,6 +12,7 @@ from perdure_api.errors import Refused, Rejected
 from perdure_api.firing import run_id_for
 from perdure_api.intake.schedule_clock import ScheduleClock
 from perdure_api.job_commands import Saved
+from perdure_api.kinds.kind import argv_of
 from perdure_api.projections import jobs as job_views
 from perdure_api.projections.schedules import fires_of, get_schedule
 from perdure_api.store.state import StreamRow
@@ -81,7 +82,7 @@ async def test_a_date_fires_once_and_asks_for_a_run_of_its_job(core: Core) -> No
     assert (fire.outcome, fire.why, fire.run) == ("fired", "due", run_id_for(schedule_id, moment))
     run = await read_run(core, str(fire.run))
     assert (run.request.job, run.request.job_revision) == ("tell", 1)
-    assert run.request.spec.argv == ("/bin/echo", "them")
+    assert argv_of(run.request.spec) == ("/bin/echo", "them")
     view = await get_schedule(core.database.pool, "default", schedule_id)
     assert view.next_fire_at is None
 

@@ -22,6 +22,10 @@ from perdure_contract.facts import (
     RunFact,
     RunFailed,
     RunHeld,
+    RunItemsPlanned,
+    RunItemsRecorded,
+    RunItemsRetried,
+    RunPartiallyCompleted,
     RunProgressed,
     RunQueued,
     RunReleased,
@@ -135,6 +139,19 @@ class _Reading:
                 self.refused.add(key)
             case RunDeleted():
                 self.demand(self.final, "only an ended run is deleted")
+            case RunItemsPlanned():
+                self.demand(
+                    isinstance(previous, RunRequested), "items are planned with the request"
+                )
+            case RunItemsRecorded():
+                self.demand(fact.attempt == self.open, "only the open attempt records items")
+            case RunItemsRetried():
+                self.demand(self.final, "items of an ended run are tried again")
+                self.final = False
+            case RunPartiallyCompleted():
+                self.demand(fact.attempt == self.open, "only the open attempt completes a run")
+                self.demand(fact.items.failed > 0, "some of its items have failed")
+                self.ends()
             case _:
                 assert_never(fact)
 

@@ -25,6 +25,7 @@ from perdure_api.domain.rejections import FieldError, Rejection, version_conflic
 from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Command
 from perdure_api.errors import NotFoundError, Rejected
+from perdure_api.kinds import kind
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch, FactTooLargeError, Statement
 from perdure_api.store.writer import Done, Work, Writer
@@ -402,20 +403,20 @@ def _too_large(where: str) -> Rejection:
 
 def _split(request: RunRequest) -> _Split:
     """Replace script and stdin by references: they may have to be deleted, an event never is."""
-    spec = request.spec
     blobs: list[tuple[bytes, bytes]] = []
 
-    def reference(text: str | BlobRef | None) -> str | BlobRef | None:
-        if not isinstance(text, str):
+    def reference(text: str | BlobRef) -> BlobRef:
+        if isinstance(text, BlobRef):
             return text
         data = text.encode()
         digest = hashlib.sha256(data)
         blobs.append((digest.digest(), data))
         return BlobRef(sha256=digest.hexdigest(), bytes=len(data))
 
-    if spec.script is not None or spec.stdin is not None:
-        spec = replace(spec, script=reference(spec.script), stdin=reference(spec.stdin))
-    return (replace(request, spec=spec) if blobs else request), blobs
+    texts = {name: reference(text) for name, text in kind.texts_of(request.spec).items()}
+    if not blobs:
+        return request, blobs
+    return replace(request, spec=kind.with_texts(request.spec, texts)), blobs
 
 
 def _once(by: Caller, work: Work[T], idempotency: Idempotency) -> Work[T | StoredAnswer]:

@@ -8,23 +8,20 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
-from perdure_api.fields import LABEL_KEY, LABEL_VALUE, MAX_FAULTS, VARIABLE, pointer, read
+from perdure_api.fields import LABEL_KEY, LABEL_VALUE, MAX_FAULTS, pointer, read
+from perdure_api.kinds import kind
 from perdure_contract.identifiers import DEFAULT_QUEUE, Name
-from perdure_contract.specs import BlobRef, CommandSpec, Dependency, Limits, Retry, RunRequest, Spec
+from perdure_contract.specs import Dependency, Limits, Retry, RunRequest, Spec
 
 MAX_RUNS: Final = 10_000
 """Runs in one bulk request."""
-MAX_ARGUMENT_BYTES: Final = 131_071
-"""What Linux takes for a single argument (128 KiB with its closing zero)."""
-MAX_COMMAND_BYTES: Final = 49_152
-"""Arguments and variables together: they are part of an event, which is at most 64 KiB."""
 MAX_NAME: Final = 200
 
 RunName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -72,7 +69,6 @@ def read_run(value: object, *, clean: bool = False) -> RunRequest:
     if not clean:
         refuse_bad_text(value)
     draft = read(value, Draft)
-    _refuse_kindless([value], ("",))
     return _resolved([draft], ("",))[0]
 
 
@@ -82,24 +78,12 @@ def read_runs(value: object, *, clean: bool = False) -> list[RunRequest]:
         refuse_bad_text(value)
     drafts = read(value, Drafts).runs
     places = [f"/runs/{index}" for index in range(len(drafts))]
-    _refuse_kindless(value["runs"] if isinstance(value, dict) else (), places)
     return _resolved(drafts, places)
 
 
 def refuse_bad_text(value: object) -> None:
     """Refuse texts that cannot be stored: NUL, and halves of surrogate pairs."""
     faults = tuple(_bad_texts(value, ""))
-    if faults:
-        raise invalid(faults[:MAX_FAULTS])
-
-
-def _refuse_kindless(values: Iterable[Any], places: Iterable[str]) -> None:
-    """Refuse specs that do not say their kind: while there is one kind only, msgspec takes them."""
-    faults = tuple(
-        FieldError(f"{at}/spec/kind", "missing", "This is needed.")
-        for value, at in zip(values, places, strict=True)
-        if "kind" not in value["spec"]
-    )
     if faults:
         raise invalid(faults[:MAX_FAULTS])
 
@@ -154,12 +138,8 @@ def read_rerun(
 
 
 def default_name(spec: Spec) -> str:
-    """Name a run after its program and arguments, or after the first words of its script."""
-    if spec.argv:
-        words = " ".join((spec.argv[0].rpartition("/")[2], *spec.argv[1:20]))
-    else:
-        script = spec.script if isinstance(spec.script, str) else ""
-        words = next((line for line in script[:4000].splitlines() if line.strip(" #!")), "script")
+    """Name a run after what it does: program and arguments, function, first words of its script."""
+    words = kind.words_of(spec)
     plain = " ".join("".join(c if c.isprintable() else " " for c in words[: 2 * MAX_NAME]).split())
     return _nfc(plain)[:MAX_NAME].rstrip() or "command"
 
@@ -170,7 +150,7 @@ def _nfc(text: str) -> str:
 
 def _faults(draft: Draft, at: str) -> Iterator[FieldError]:
     """Find what types cannot say."""
-    yield from _command_faults(draft.spec, f"{at}/spec")
+    yield from kind.faults(draft.spec, f"{at}/spec")
     if draft.name is not None and not _is_plain(draft.name):
         yield FieldError(
             f"{at}/name", "bad-text", "A name has no control characters and is not blank."
@@ -194,67 +174,12 @@ def _faults(draft: Draft, at: str) -> Iterator[FieldError]:
         )
 
 
-def _command_faults(spec: CommandSpec, at: str) -> Iterator[FieldError]:
-    if spec.argv is not None and spec.script is not None:
-        yield FieldError(at, "not-both", "Give `argv` or `script`, not both.")
-    elif spec.argv is not None:
-        yield from _argv_faults(spec.argv, f"{at}/argv")
-    elif spec.script is None or spec.script == "":
-        yield FieldError(f"{at}/argv", "empty-command", "Name a program, or give a script.")
-    for field in ("script", "stdin"):
-        if isinstance(getattr(spec, field), BlobRef):
-            yield FieldError(f"{at}/{field}", "wrong-type", "Must be a text.")
-    if not _is_program(spec.shell):
-        yield FieldError(f"{at}/shell", "not-absolute", NOT_A_PROGRAM)
-    if spec.cwd is not None and not spec.cwd.startswith("/"):
-        yield FieldError(
-            f"{at}/cwd", "not-absolute", "A directory is given from the root, like /srv/data."
-        )
-    size = sum(map(_size, spec.argv or ()))
-    for name, value in spec.env.items():
-        size += _size(name) + _size(value)
-        if _VARIABLE.match(name) is None:
-            yield FieldError(
-                pointer(f"{at}/env", name),
-                "bad-name",
-                "Letters, digits and _; the first is no digit.",
-            )
-    if size > MAX_COMMAND_BYTES:
-        words = (
-            f"At most {MAX_COMMAND_BYTES} bytes with all variables; use stdin or a script for more."
-        )
-        yield FieldError(f"{at}/argv" if spec.argv else f"{at}/env", "too-long", words)
-
-
-def _argv_faults(argv: tuple[str, ...], at: str) -> Iterator[FieldError]:
-    if not argv or not argv[0]:
-        yield FieldError(
-            at if not argv else f"{at}/0", "empty-command", "The first element names a program."
-        )
-        return
-    if not _is_program(argv[0]):
-        yield FieldError(f"{at}/0", "not-absolute", NOT_A_PROGRAM)
-    for index, argument in enumerate(argv):
-        if len(argument) > MAX_ARGUMENT_BYTES // 4 and _size(argument) > MAX_ARGUMENT_BYTES:
-            yield FieldError(f"{at}/{index}", "too-long", f"At most {MAX_ARGUMENT_BYTES} bytes.")
-
-
-NOT_A_PROGRAM: Final = "A program is given from the root, like /usr/bin/make, or by its bare name."
 NOT_RERUN: Final = frozenset({"run_at", "unique_key", "rerun_of", "after", "job", "params"})
-_VARIABLE: Final = re.compile(VARIABLE)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-def _is_program(text: str) -> bool:
-    return text.startswith("/") or ("/" not in text and text not in ("", ".", ".."))
 
 
 def _is_plain(text: str) -> bool:
     return text.isprintable() and not text.isspace()
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _bad_texts(value: object, at: str) -> Iterator[FieldError]:

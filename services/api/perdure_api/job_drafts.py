@@ -19,6 +19,7 @@ from perdure_api.domain.triggers import compiled, fires, settled
 from perdure_api.drafts import LabelKey, LabelValue, RunName, Tag, read_run, refuse_bad_text
 from perdure_api.errors import Refused, invalid
 from perdure_api.fields import pointer, read
+from perdure_api.kinds import kind
 from perdure_contract.identifiers import Name
 from perdure_contract.jobs import JobDefinition, Parameter, PreviewView, SchedulePlan, Value
 from perdure_contract.specs import INLINE_BYTES, Limits, Retry, RunRequest
@@ -188,8 +189,7 @@ EPOCH: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def _size_faults(draft: JobDefinition) -> Iterator[FieldError]:
-    for name in ("script", "stdin"):
-        text = getattr(draft.spec, name, None)
+    for name, text in kind.texts_of(draft.spec).items():
         if isinstance(text, str) and len(text.encode()) > INLINE_BYTES:
             words_said = f"A saved job keeps at most {INLINE_BYTES} bytes here; call a file."
             yield FieldError(pointer("/spec", name), "too-long", words_said)

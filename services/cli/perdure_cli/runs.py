@@ -206,5 +206,5 @@ def _facts(found: RunView) -> list[tuple[str, object]]:
         ("result", found.result),
         ("metrics", found.metrics),
         ("version", found.version),
-        ("argv", " ".join(found.spec.argv) if found.spec.argv else None),
+        ("argv", " ".join(getattr(found.spec, "argv", None) or ()) or None),
     ]

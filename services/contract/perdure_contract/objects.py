@@ -43,6 +43,28 @@ class CheckpointView(Struct, frozen=True, kw_only=True):
     at: str
 
 
+class ItemCountsView(Struct, frozen=True, kw_only=True):
+    """How many items a batch has, by outcome."""
+
+    total: int
+    pending: int
+    done: int
+    failed: int
+    skipped: int
+    filtered: int
+
+
+class ItemView(Struct, frozen=True, kw_only=True):
+    """One item of a batch; `attempt` is the one that brought its outcome."""
+
+    ordinal: int
+    key: str
+    outcome: Literal["pending", "done", "failed", "skipped", "filtered"]
+    tries: int
+    error: str | None
+    attempt: int | None
+
+
 class RunView(Struct, frozen=True, kw_only=True):
     """A run as of now, or as of one of its events."""
 
@@ -66,7 +88,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     executor: str | None
     progress: ProgressView | None
     checkpoint: CheckpointView | None
-    items: None
+    items: ItemCountsView | None
     result: Json
     metrics: dict[str, float]
     failure: Failure | None

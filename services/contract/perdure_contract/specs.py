@@ -5,12 +5,15 @@ here, so that every way in gives the same answer.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from perdure_contract.identifiers import DEFAULT_QUEUE, Name
+
+Json = Any
+"""A JSON value of somebody else's; opaque to Perdure."""
 
 Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
 Text = Annotated[str, Meta(max_length=131072)]
@@ -57,8 +60,21 @@ class CommandSpec(
     stdin: Annotated[str, Meta(max_length=786432)] | BlobRef | None = None
 
 
-Spec = CommandSpec
-"""Every kind of work; grows to a tagged union with each new kind."""
+class PythonSpec(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="python",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """A Python function with its arguments, called in a warm worker process."""
+
+    func: Annotated[str, Meta(min_length=1, max_length=500)]
+    """`package.module:callable`, or all with dots."""
+    args: Annotated[tuple[Json, ...], Meta(max_length=1000)] = ()
+    kwargs: Annotated[dict[str, Json], Meta(max_length=1000)] = {}
 
 
 class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +92,51 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     not_exit_codes: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=255)], ...], Meta(max_length=255)
     ] = ()
+
+
+class InputRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The items of a batch as they were stored with its first request; a rerun shares them."""
+
+    input: str
+    """Its id."""
+    sha256: str
+    """Over its items, each as one line of JSON that ends with a newline."""
+    total: int
+    fields: tuple[str, ...] = ()
+    """Names that every item has; none when the items are scalars."""
+
+
+class BatchSpec(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="batch",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """One command or function for each of many items.
+
+    Asked for with exactly one of `items`, `file`, `upload`; stored with `input` instead of the first.
+    """
+
+    each: CommandSpec | PythonSpec
+    items: Annotated[tuple[Json, ...], Meta(min_length=1)] | None = None
+    file: Text | None = None
+    """CSV with a header, or JSON lines; read by the api when the run is requested."""
+    upload: str | None = None
+    input: InputRef | None = None
+    checkpoint_every: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    """After so many items, and every 5 s, outcomes are durable on the executor's disk."""
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 1
+    item_retry: Retry | None = None
+    stop_after_failures: Annotated[int, Meta(ge=1)] | None = None
+    park_after: Annotated[int, Meta(ge=1, le=100)] = 3
+    """An item begun in so many attempts that were lost or timed out is failed and passed over."""
+
+
+Spec = CommandSpec | PythonSpec | BatchSpec
+"""Every kind of work."""
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

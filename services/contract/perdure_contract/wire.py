@@ -10,8 +10,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from perdure_contract.facts import Failure, Json, Progress, Usage
-from perdure_contract.specs import RunRequest
+from perdure_contract.facts import Failure, Progress, Usage
+from perdure_contract.items import Outcome
+from perdure_contract.specs import Json, RunRequest
 
 
 class Attempt(Struct, frozen=True, kw_only=True, array_like=True):
@@ -186,7 +187,28 @@ class Ended(Struct, frozen=True, kw_only=True, tag="ended"):
     checkpoint: int | None = None
 
 
-Finding = Checkpoint | ProgressMade | LogChunk | Ended
+class ItemDone(Struct, frozen=True, array_like=True):
+    """What became of one item."""
+
+    ordinal: int
+    key: str
+    outcome: Outcome
+    tries: int
+    error: str | None = None
+
+
+class ItemsRecorded(Struct, frozen=True, kw_only=True, tag="items"):
+    """Outcomes since the last such report, in any order, and the checkpoint that they make."""
+
+    number: int
+    """Of the checkpoint."""
+    outcomes: bytes
+    """zstd over msgpack of a list of `ItemDone`; at most `items.MAX_SPANS` spans of equal outcomes."""
+    begun: tuple[int, ...] = ()
+    """Items that are begun and have no outcome yet."""
+
+
+Finding = Checkpoint | ItemsRecorded | ProgressMade | LogChunk | Ended
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -242,6 +264,37 @@ class BlobPage(Struct, frozen=True, kw_only=True):
     gone: bool = False
 
 
+# --- items ---------------------------------------------------------------------------------------
+
+
+class FetchItems(Struct, frozen=True, kw_only=True):
+    """Ask for the next items that an attempt has to do, from after an ordinal on."""
+
+    attempt: Attempt
+    after: int = 0
+
+
+class ItemToDo(Struct, frozen=True, array_like=True):
+    """One item; `begun` is in how many attempts that were lost or timed out it was under way."""
+
+    ordinal: int
+    key: str
+    value: Json
+    begun: int = 0
+
+
+class ItemsPage(Struct, frozen=True, kw_only=True):
+    """Items in order; `next` is what to ask for after them, none at the end.
+
+    `gone`: the items were deleted, or the attempt is fenced.
+    """
+
+    items: bytes = b""
+    """zstd over msgpack of a list of `ItemToDo`."""
+    next: int | None = None
+    gone: bool = False
+
+
 # --- live (executor → anyone, core NATS, may be lost) ---------------------------------------------
 
 
@@ -262,6 +315,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     beat: Beat | None = None
     confirmed: Confirmed | None = None
     blob: BlobPage | None = None
+    items: ItemsPage | None = None
     unavailable: Unavailable | None = None
 
 

@@ -12,6 +12,7 @@ from perdure_contract.specs import INLINE_BYTES, FailureReason
 from perdure_contract.wire import Attempt, Ended, Grant
 from perdure_executor.attempt import outcome_of
 from perdure_executor.reported import Reported
+from perdure_executor.runners.kinds import runner_of
 from perdure_executor.segments import Chunk, LogTaker, new_lines
 from perdure_executor.warden.lease import boottime
 from perdure_executor.warden.order import Record
@@ -67,12 +68,13 @@ class Carried:
     @property
     def has_files(self) -> bool:
         """Whether something of it lies in the work directory."""
-        spec = self.grant.request.spec
-        written = (
-            spec.argv is None or spec.stdin is not None or self.grant.from_checkpoint is not None
-        )
         record = self.record
-        return written or record is None or record.log is None or record.reported is None
+        return (
+            runner_of(self.grant).writes(self.grant)
+            or record is None
+            or record.log is None
+            or record.reported is None
+        )
 
     @property
     def shown(self) -> bool:

@@ -10,8 +10,8 @@ from perdure_executor.custody import Custody
 from perdure_executor.errors import InputGone, NoAnswer, Rejected
 from perdure_executor.ledger import Ledger
 from perdure_executor.pace import Pace
-from perdure_executor.runners.command import CommandRunner
-from perdure_executor.runners.runner import Fetch, Runner
+from perdure_executor.runners.kinds import runner_of
+from perdure_executor.runners.runner import Fetch
 from perdure_executor.settings import Settings
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_runtime import clock
@@ -53,12 +53,11 @@ class Starter:
         self._lease = lease
         self._fetch = fetch
         self._tasks = tasks
-        self._runner: Runner = CommandRunner()
         self._queue: deque[Carried] = deque()
 
     def prepare(self, carried: Carried) -> None:
         """Put an attempt into the queue, once its inputs are there; then see `fill`."""
-        if self._runner.needs(carried.grant):
+        if runner_of(carried.grant).needs(carried.grant):
             self._tasks.create_task(self._fetch_inputs(carried))
         else:
             self._queue.append(carried)
@@ -106,7 +105,7 @@ class Starter:
 
     async def _fetch_inputs(self, carried: Carried) -> None:
         attempt = carried.grant.attempt
-        for reference in self._runner.needs(carried.grant):
+        for reference in runner_of(carried.grant).needs(carried.grant):
             while carried.key in self._ledger.carried and reference.sha256 not in carried.inputs:
                 try:
                     carried.inputs[reference.sha256] = await self._fetch(attempt.run, reference)
@@ -120,7 +119,9 @@ class Starter:
 
     def _start(self, carried: Carried, custody: Custody) -> None:
         try:
-            order = self._runner.order(carried.grant, carried.path, carried.inputs, self._settings)
+            order = runner_of(carried.grant).order(
+                carried.grant, carried.path, carried.inputs, self._settings
+            )
         except Rejected as error:
             self._refuse(carried, Failure(reason="rejected", message=str(error)))
             return

@@ -5,6 +5,7 @@ import pytest
 from perdure_api.domain.trigger_words import words
 from perdure_api.intake.file_entries import NO_FUNCTIONS, Checked, editor_schema, read_entries
 from perdure_api.intake.safe_yaml import ALIAS
+from perdure_api.kinds.kind import argv_of
 
 OLD_WAY = """
 - id: 'daily_backup'
@@ -60,7 +61,7 @@ def test_entries_of_other_schedulers_are_read_unchanged() -> None:
     found = checked(OLD_WAY)
     assert found.faults == ()
     backup, often = found.entries
-    assert backup.definition.spec.argv == ("/path/to/your/backup_script.sh", "one", "2")
+    assert argv_of(backup.definition.spec) == ("/path/to/your/backup_script.sh", "one", "2")
     assert (backup.takes_over, backup.definition.enabled, often.definition.enabled) == (
         True, True, False,
     )  # fmt: skip
@@ -135,7 +136,7 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
 def test_plain_words_and_times_stay_texts() -> None:
     text = "- id: a\n  func: /bin/echo\n  args: [on, 12:30, 0755, yes, ~, 1e3, 0x10, 2026-01-01]\n"
     (entry,) = checked(text).entries
-    assert entry.definition.spec.argv == (
+    assert argv_of(entry.definition.spec) == (
         "/bin/echo", "on", "12:30", "755", "yes", "null", "1000.0", "16", "2026-01-01",
     )  # fmt: skip
 

@@ -64,6 +64,7 @@ def test_a_request_holds_the_resolved_spec_and_its_revision() -> None:
     assert isinstance(values, dict)
     request = jobs.request_of(job, values)
     assert (request.job, request.job_revision, request.params["number"]) == ("one", 1, 2.0)
+    assert isinstance(request.spec, CommandSpec)
     assert request.spec.env == {"N": "2"}
 
 

@@ -1,6 +1,7 @@
 """The form of a new run brings the same request as a program would, through the same validator."""
 
 from perdure_api.drafts import read_run
+from perdure_api.kinds.kind import argv_of
 from perdure_api.pages.new_run import read_request
 from perdure_api.pages.run_form import DEFAULT_ON, DEFAULTS, typed, values_of
 from perdure_contract.specs import CommandSpec, Limits, Retry, RunRequest
@@ -22,7 +23,7 @@ def test_each_line_is_one_argument_exactly_as_it_stands() -> None:
     )
     request, _ = read_request(values, on)
     assert request is not None
-    assert request.spec.argv == ("printf", "%s", "  a  b  ", "", "$(touch x)")
+    assert argv_of(request.spec) == ("printf", "%s", "  a  b  ", "", "$(touch x)")
 
 
 def test_a_form_that_was_filled_from_a_run_asks_for_the_same_again() -> None:

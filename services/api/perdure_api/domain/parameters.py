@@ -68,7 +68,8 @@ def bound(spec: Spec, values: Mapping[str, Value]) -> Spec:
     plain = msgspec.to_builtins(spec)
     for field in plain.keys() & (AS_TEXT | AS_JSON):
         plain[field] = _replaced(plain[field], values, as_text=field in AS_TEXT)
-    return msgspec.convert(plain, type=Spec)
+    made: Spec = msgspec.convert(plain, type=Spec)
+    return made
 
 
 def _replaced(value: Any, values: Mapping[str, Value], *, as_text: bool) -> Any:  # noqa: ANN401 -- JSON

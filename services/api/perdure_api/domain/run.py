@@ -34,6 +34,10 @@ from perdure_contract.facts import (
     RunFact,
     RunFailed,
     RunHeld,
+    RunItemsPlanned,
+    RunItemsRecorded,
+    RunItemsRetried,
+    RunPartiallyCompleted,
     RunProgressed,
     RunQueued,
     RunReleased,
@@ -43,6 +47,7 @@ from perdure_contract.facts import (
     RunResumed,
     Usage,
 )
+from perdure_contract.items import ItemCounts, OutcomeSpan
 from perdure_contract.objects import State
 from perdure_contract.specs import BlobRef
 
@@ -129,6 +134,10 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_from: int | None = None
     """Checkpoint that the next attempt goes on from."""
     checkpoint: CheckpointRecord | None = None
+    items: ItemCounts | None = None
+    """Of a batch."""
+    only_chosen: bool = False
+    """Whether the next attempt does the items that were chosen for another try, and no others."""
     progress: Progress | None = None
     milestone_at: datetime | None = None
     metrics: dict[str, float] = {}
@@ -203,6 +212,13 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
                 number=fact.number, cursor=fact.cursor, state=fact.state, at=stamp.time
             )
             return replace(run, checkpoint=mark, start_from=fact.number)
+        case RunItemsPlanned():
+            return replace(run, items=ItemCounts(total=fact.total))
+        case RunItemsRecorded():
+            return replace(run, items=run.items and counted(run.items, fact.spans))
+        case RunItemsRetried():
+            items = run.items and replace(run.items, failed=run.items.failed - fact.count)
+            return replace(_again(run, stamp), items=items, only_chosen=True)
         case AttemptFailed():
             # A stuck attempt was ended from here: whatever its executor still says is late.
             ended: AttemptState = "fenced" if fact.failure.reason == "stuck" else "failed"
@@ -248,6 +264,8 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
             return replace(run, refused=(*run.refused, f"{fact.attempt}:{fact.kind}")[-32:])
         case RunCompleted():
             return _finished(run, "completed", fact, stamp)
+        case RunPartiallyCompleted():
+            return _finished(run, "partial", fact, stamp)
         case RunCancelled():
             return _finished(run, "cancelled", fact, stamp)
         case RunFailed():
@@ -283,7 +301,21 @@ def _started(run: Run, fact: AttemptStarted, stamp: Stamp) -> Run:
     )
 
 
-def _usage(fact: AttemptFailed | RunCompleted | RunCancelled) -> Usage:
+def counted(items: ItemCounts, spans: tuple[OutcomeSpan, ...]) -> ItemCounts:
+    """Add outcomes of items that had none."""
+    sums = dict.fromkeys(("done", "failed", "skipped", "filtered"), 0)
+    for span in spans:
+        sums[span.outcome] += span.last - span.first + 1
+    return ItemCounts(
+        total=items.total,
+        done=items.done + sums["done"],
+        failed=items.failed + sums["failed"],
+        skipped=items.skipped + sums["skipped"],
+        filtered=items.filtered + sums["filtered"],
+    )
+
+
+def _usage(fact: AttemptFailed | RunCompleted | RunPartiallyCompleted | RunCancelled) -> Usage:
     return Usage(
         lines=fact.lines,
         bytes=fact.bytes,
@@ -334,16 +366,21 @@ def _again(run: Run, stamp: Stamp) -> Run:
 
 def _finished(
     run: Run,
-    phase: Literal["completed", "cancelled"],
-    fact: RunCompleted | RunCancelled,
+    phase: Literal["completed", "partial", "cancelled"],
+    fact: RunCompleted | RunPartiallyCompleted | RunCancelled,
     stamp: Stamp,
 ) -> Run:
     forced = isinstance(fact, RunCancelled) and fact.forced
-    if isinstance(fact, RunCompleted) and run.attempt is not None and run.attempt.state == "lost":
+    if (
+        not isinstance(fact, RunCancelled)
+        and run.attempt is not None
+        and run.attempt.state == "lost"
+    ):
         # It was cut off, worked on, and no newer attempt exists: its result counts.
         attempt = replace(run.attempt, ended_at=None, failure=None)
         run = replace(run, attempt=attempt, past=run.past[:-1])
-    run = _attempt_over(run, "fenced" if forced else phase, stamp, usage=_usage(fact))
+    ended: AttemptState = "cancelled" if phase == "cancelled" else "completed"
+    run = _attempt_over(run, "fenced" if forced else ended, stamp, usage=_usage(fact))
     return replace(
         run,
         phase=phase,

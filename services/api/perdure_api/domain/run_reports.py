@@ -33,14 +33,16 @@ from perdure_contract.wire import (
     Checkpoint,
     Ended,
     Finding,
+    ItemsRecorded,
     LogChunk,
     ProgressMade,
     Verdict,
 )
 
-Kind = Literal["checkpoint", "progress", "log", "ended"]
+Kind = Literal["checkpoint", "items", "progress", "log", "ended"]
 KINDS: dict[type[Finding], Kind] = {
     Checkpoint: "checkpoint",
+    ItemsRecorded: "items",
     ProgressMade: "progress",
     LogChunk: "log",
     Ended: "ended",
@@ -74,6 +76,8 @@ def hear(
     match finding:
         case Checkpoint():
             return _checkpoint(run, attempt, finding)
+        case ItemsRecorded():
+            return Heard("refused", why="the run is no batch")
         case ProgressMade():
             return _progress(run, attempt, finding)
         case LogChunk():

@@ -6,6 +6,7 @@ import asyncpg
 from msgspec.structs import replace
 
 from perdure_api.domain.run import Run
+from perdure_api.kinds import kind
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
@@ -52,20 +53,16 @@ class Grants:
 
     async def _with_content(self, run: Run) -> RunRequest:
         request = run.request
-        spec = request.spec
-        refs = [ref for ref in (spec.script, spec.stdin) if isinstance(ref, BlobRef)]
-        if not refs or sum(ref.bytes for ref in refs) > INLINE_IN_GRANT_BYTES:
+        texts = kind.texts_of(request.spec)
+        refs = {name: ref for name, ref in texts.items() if isinstance(ref, BlobRef)}
+        if not refs or sum(ref.bytes for ref in refs.values()) > INLINE_IN_GRANT_BYTES:
             return request
         rows = await self._database.pool.fetch(
             "SELECT sha256, data FROM perdure.blobs WHERE run_id = $1::text::uuid", run.id
         )
         content = {bytes(row[0]).hex(): row[1].decode() for row in rows}
-
-        def put_back(text: str | BlobRef | None) -> str | BlobRef | None:
-            return content.get(text.sha256, text) if isinstance(text, BlobRef) else text
-
-        spec = replace(spec, script=put_back(spec.script), stdin=put_back(spec.stdin))
-        return replace(request, spec=spec)
+        put_back = {name: content.get(ref.sha256, ref) for name, ref in refs.items()}
+        return replace(request, spec=kind.with_texts(request.spec, put_back))
 
     async def _checkpoint(self, run: Run, number: int | None) -> wire.Checkpoint | None:
         if number is None or run.checkpoint is None:

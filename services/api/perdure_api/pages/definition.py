@@ -2,6 +2,7 @@
 
 from msgspec import to_builtins
 
+from perdure_api.kinds import kind
 from perdure_api.pages.contexts import Definition
 from perdure_api.pages.preview import longest_waits
 from perdure_api.pages.rendering import pretty
@@ -21,16 +22,19 @@ REASON_WORDS = {
 
 def definition_of(run: RunView, script: str | None) -> Definition:
     """Show the request of a run; `script` is its text, when it is still kept."""
-    spec = run.spec
-    kept_apart = spec.script if isinstance(spec.script, BlobRef) else None
+    command = kind.command_in(run.spec)
+    kept_apart = kind.texts_of(run.spec).get("script")
+    if not isinstance(kept_apart, BlobRef):
+        kept_apart = None
+    has_script = command is not None and command.argv is None
     return Definition(
-        argv=spec.argv,
-        shell=spec.shell,
+        argv=None if has_script else kind.argv_of(run.spec),
+        shell="" if command is None else command.shell,
         script=script,
         script_bytes=kept_apart.bytes if kept_apart is not None else 0,
         script_sha256=kept_apart.sha256 if kept_apart is not None else "",
         rules=rules_of(run),
-        env_names=tuple(spec.env),
+        env_names=() if command is None else tuple(command.env),
         json=pretty(_request(run)),
     )
 
@@ -73,12 +77,9 @@ def rules_of(run: RunView) -> tuple[tuple[str, str], ...]:
 
 
 def _request(run: RunView) -> dict[str, object]:
-    spec = to_builtins(run.spec)
-    if run.spec.env:
-        spec["env"] = dict.fromkeys(run.spec.env, "•••")
     request = {
         "name": run.name,
-        "spec": spec,
+        "spec": kind.shown(run.spec),
         "queue": run.queue,
         "priority": run.priority,
         "tags": run.tags,

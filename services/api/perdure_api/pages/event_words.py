@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from perdure_api.kinds.kind import hidden
 from perdure_api.pages.contexts import EventRow
 from perdure_api.pages.rendering import pretty
 from perdure_api.pages.words import absolute, counted, duration, failure_words, moment, number
@@ -26,6 +27,10 @@ from perdure_contract.facts import (
     RunDeleted,
     RunFailed,
     RunHeld,
+    RunItemsPlanned,
+    RunItemsRecorded,
+    RunItemsRetried,
+    RunPartiallyCompleted,
     RunProgressed,
     RunQueued,
     RunReleased,
@@ -104,6 +109,20 @@ def tell(fact: Fact) -> Told:  # noqa: C901, PLR0912, PLR0911 -- one arm a fact
             )
         case RunCheckpointed():
             return "flag", "running", f"Checkpoint {fact.number}", f"in attempt {fact.attempt}"
+        case RunItemsPlanned():
+            return "flag", "queued", f"{counted(fact.total, 'item')} stored", ""
+        case RunItemsRecorded():
+            items = sum(span.last - span.first + 1 for span in fact.spans)
+            failed = sum(s.last - s.first + 1 for s in fact.spans if s.outcome == "failed")
+            detail = f"in attempt {fact.attempt}" + (f"; {failed} failed" if failed else "")
+            return "flag", "running", f"{counted(items, 'item')} ended", detail
+        case RunItemsRetried():
+            title = f"{counted(fact.count, 'item')} to be tried again"
+            return "rotate-cw", "queued", title, fact.reason or ""
+        case RunPartiallyCompleted():
+            items = fact.items.failed
+            title = f"Completed, but {counted(items, 'item')} failed"
+            return "circle-alert", "partial", title, usage_words(fact)
         case AttemptFailed():
             title = f"Attempt {fact.attempt} failed"
             return (
@@ -192,6 +211,4 @@ def usage_words(usage: Usage) -> str:
 def _without_values(data: dict[str, object]) -> dict[str, object]:
     """Leave out the values of the environment: names are enough to understand what happened."""
     spec = data.get("spec")
-    if isinstance(spec, dict) and isinstance(spec.get("env"), dict):
-        return {**data, "spec": {**spec, "env": dict.fromkeys(spec["env"], "•••")}}
-    return data
+    return {**data, "spec": hidden(spec)} if isinstance(spec, dict) else data

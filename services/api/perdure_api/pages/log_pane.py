@@ -99,7 +99,7 @@ async def log_pane(
         earlier_block=address.to(before=str(first)).replace("?", "/earlier?", 1),
         later_href=None if window.tail or asked.q else address.to(after=str(last)),
         download_href=f"/runs/{run.id}/log.txt?attempt={asked.attempt}",
-        empty_words=_empty_words(run, attempt, asked),
+        empty_words=_empty_words(attempt, asked),
     )
 
 
@@ -176,7 +176,7 @@ def _found_words(asked: LogQuery, found: int) -> str:
     return f"{counted(found, 'line')} with “{asked.q}”."
 
 
-def _empty_words(run: RunView, attempt: AttemptView | None, asked: LogQuery) -> str:
+def _empty_words(attempt: AttemptView | None, asked: LogQuery) -> str:
     if asked.q:
         return "No line contains that."
     if attempt is None:
@@ -185,4 +185,4 @@ def _empty_words(run: RunView, attempt: AttemptView | None, asked: LogQuery) -> 
         return "It has not printed anything yet."
     if asked.stream is not None:
         return f"It printed nothing on {asked.stream}."
-    return "It printed nothing." if run.spec.argv or run.spec.script else "There is no output."
+    return "It printed nothing."

@@ -12,6 +12,7 @@ from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run
 from perdure_api.drafts import read_run
 from perdure_api.errors import NotFoundError, Refused, Rejected
+from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
 from perdure_api.pages.contexts import Preview
 from perdure_api.pages.preview import preview_of, preview_of_problems
@@ -148,8 +149,9 @@ async def _filled(
     run = await _other(request, query["from"])
     values, on = values_of(run.request)
     pool = services_of(request).database.pool
+    texts = kind.texts_of(run.request.spec)
     for name in ("script", "stdin"):
-        values[name] = await text_of(pool, run.id, getattr(run.request.spec, name)) or ""
+        values[name] = await text_of(pool, run.id, texts.get(name)) or ""
     return values, on
 
 

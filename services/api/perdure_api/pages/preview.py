@@ -1,5 +1,6 @@
 """What a filled form would do, in words: shown beside it while one types."""
 
+from perdure_api.kinds import kind
 from perdure_api.pages.contexts import Preview
 from perdure_api.pages.run_form import Problem
 from perdure_api.pages.words import absolute, counted, duration
@@ -8,8 +9,6 @@ from perdure_contract.specs import Retry, RunRequest
 
 def preview_of(request: RunRequest) -> Preview:
     """Say what would be executed, when, where, and how long it can take at worst."""
-    spec = request.spec
-    argv = spec.argv if spec.argv is not None else (spec.shell, "the script")
     start = (
         "as soon as there is room"
         if request.run_at is None
@@ -35,7 +34,7 @@ def preview_of(request: RunRequest) -> Preview:
         lines.append(f"At worst it is over {duration(whole)} after its start.")
     else:
         lines.append("An attempt may take as long as it wants.")
-    return Preview(argv=tuple(argv), lines=tuple(lines))
+    return Preview(argv=kind.argv_of(request.spec), lines=tuple(lines))
 
 
 def longest_waits(retry: Retry) -> list[float]:

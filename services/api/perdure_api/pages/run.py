@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from perdure_api.errors import NotFoundError
+from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
 from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab, Story
 from perdure_api.pages.definition import definition_of
@@ -100,7 +101,9 @@ async def run_context(
         log = await log_pane(database.pool, run, attempts, asked, short=tab == "summary")
     definition = None
     if tab == "definition":
-        definition = definition_of(run, await text_of(database.pool, run.id, run.spec.script))
+        definition = definition_of(
+            run, await text_of(database.pool, run.id, kind.texts_of(run.spec).get("script"))
+        )
     rows, more = _events(events, query) if tab == "events" else ((), None)
     summary = tab == "summary" and at is None
     reason = await why(database, found) if summary or run.state == "queued" else None

@@ -12,8 +12,9 @@ from typing import Final
 from markupsafe import Markup
 
 from perdure_api.domain.rejections import FieldError
+from perdure_api.kinds import kind
 from perdure_api.pages.quantities import read_bytes, read_seconds, write_bytes, write_seconds
-from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.specs import BlobRef, CommandSpec, RunRequest
 from perdure_runtime.clock import new_id
 
 LABELS: Final[dict[str, str]] = {
@@ -280,7 +281,8 @@ def problems_of(errors: Sequence[FieldError], mode: str = "argv") -> tuple[Probl
 
 def values_of(request: RunRequest) -> tuple[dict[str, str], tuple[str, ...]]:
     """Fill the form with the request of another run; what was kept apart stays empty."""
-    spec, retry, limits = request.spec, request.retry, request.limits
+    retry, limits = request.retry, request.limits
+    spec = kind.command_in(request.spec) or CommandSpec(argv=())
     values = DEFAULTS | {
         "mode": "argv" if spec.argv is not None else "script",
         "argv": "\n".join(spec.argv or ()),

@@ -16,6 +16,7 @@ from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Command
 from perdure_api.drafts import Draft, read_rerun
 from perdure_api.errors import Rejected
+from perdure_api.kinds import kind
 from perdure_api.projections import ledger
 from perdure_api.projections.run_detail import Found, run_view
 from perdure_api.routes.bodies import Body, read_json
@@ -230,10 +231,8 @@ def _apart(body: Body) -> tuple[object, Plain]:
 
 async def with_content(call: Call[Any], run: Run) -> RunRequest:
     """Give a run's request with script and input as they were; refuse when they were removed."""
-    spec = run.request.spec
-    texts: dict[str, str] = {}
-    for name in ("script", "stdin"):
-        content = getattr(spec, name)
+    texts: dict[str, str | BlobRef] = {}
+    for name, content in kind.texts_of(run.request.spec).items():
         if isinstance(content, BlobRef):
             data = await call.services.database.pool.fetchval(
                 "SELECT data FROM perdure.blobs WHERE run_id = $1::text::uuid AND sha256 = $2",
@@ -245,7 +244,7 @@ async def with_content(call: Call[Any], run: Run) -> RunRequest:
                     Rejection(code="conflict", message=f"The {name} of this run was removed.")
                 )
             texts[name] = data.decode()
-    return replace(run.request, spec=replace(spec, **texts)) if texts else run.request
+    return replace(run.request, spec=kind.with_texts(run.request.spec, texts))
 
 
 @operation(
@@ -274,8 +273,7 @@ async def delete(call: Call[DeleteQuery]) -> ASGIApp:
 
 def removable(run: Run) -> tuple[str, ...]:
     """Name what of a run lies outside of its events."""
-    spec = run.request.spec
-    has_input = isinstance(spec.script, BlobRef) or isinstance(spec.stdin, BlobRef)
+    has_input = bool(kind.texts_of(run.request.spec))
     has_result = run.result is not None or run.result_blob is not None
     parts = (("input", has_input), ("output", run.attempt is not None), ("result", has_result))
     return tuple(name for name, there in parts if there)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from perdure_contract.specs import BlobRef
+from perdure_contract.specs import BlobRef, CommandSpec
 from perdure_contract.wire import Grant
 from perdure_executor.errors import Rejected
+from perdure_executor.runners.runner import spec_of
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
 
@@ -23,8 +24,13 @@ class CommandRunner:
 
     def needs(self, grant: Grant) -> tuple[BlobRef, ...]:
         """Name script and stdin where they are kept outside the request."""
-        spec = grant.request.spec
+        spec = spec_of(grant, CommandSpec)
         return tuple(part for part in (spec.script, spec.stdin) if isinstance(part, BlobRef))
+
+    def writes(self, grant: Grant) -> bool:
+        """Scripts, stdin and checkpoints become files."""
+        spec = spec_of(grant, CommandSpec)
+        return spec.argv is None or spec.stdin is not None or grant.from_checkpoint is not None
 
     def order(
         self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
@@ -34,7 +40,7 @@ class CommandRunner:
         Raises:
             Rejected: the program is not there, or PERDURE_PROGRAMS does not name it.
         """
-        spec, limits = grant.request.spec, grant.request.limits
+        spec, limits = spec_of(grant, CommandSpec), grant.request.limits
         if spec.argv is not None:
             argv = list(spec.argv)
             called = argv[0]
@@ -45,7 +51,7 @@ class CommandRunner:
         return Order(
             program=find_program(called, settings),
             argv=argv,
-            env=environment(grant, path, settings),
+            env=environment(grant, spec.env, path, settings),
             cwd=spec.cwd or settings.directory,
             path=str(path),
             stdin="/dev/null"
@@ -59,10 +65,12 @@ class CommandRunner:
         )
 
 
-def environment(grant: Grant, path: Path, settings: Settings) -> dict[str, str]:
-    """Give the whole environment of a child: six of the executor's, then the run's, then ours."""
+def environment(
+    grant: Grant, own: dict[str, str], path: Path, settings: Settings
+) -> dict[str, str]:
+    """Give the whole environment of a child: six of the executor's, then its own, then ours."""
     attempt = grant.attempt
-    env = settings.environment | grant.request.spec.env
+    env = settings.environment | own
     env["PERDURE_RUN_ID"] = attempt.run
     env["PERDURE_ATTEMPT"] = str(attempt.number)
     env["PERDURE_FENCE"] = str(attempt.fence)

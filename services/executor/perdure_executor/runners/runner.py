@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from perdure_contract.specs import BlobRef
 from perdure_contract.wire import Grant
@@ -13,11 +13,27 @@ Fetch = Callable[[str, BlobRef], Awaitable[bytes]]
 """Gets the content of a reference for a run; raises InputGone or NoAnswer."""
 
 
+S = TypeVar("S")
+
+
+def spec_of(grant: Grant, kind: type[S]) -> S:
+    """Give the spec of a grant that a runner of its kind was chosen for."""
+    spec = grant.request.spec
+    if not isinstance(spec, kind):
+        message = f"a {kind.__name__} was expected, not a {type(spec).__name__}"
+        raise TypeError(message)
+    return spec
+
+
 class Runner(Protocol):
     """Knows one kind of run."""
 
     def needs(self, grant: Grant) -> tuple[BlobRef, ...]:
         """Name what must be fetched before the order can be made."""
+        ...
+
+    def writes(self, grant: Grant) -> bool:
+        """Tell whether making the order leaves files in the work directory."""
         ...
 
     def order(

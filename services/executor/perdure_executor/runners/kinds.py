@@ -1,0 +1,13 @@
+"""Which runner carries which kind of run."""
+
+from perdure_contract.specs import CommandSpec
+from perdure_contract.wire import Grant
+from perdure_executor.runners.command import CommandRunner
+from perdure_executor.runners.runner import Runner
+
+RUNNERS: dict[type, Runner] = {CommandSpec: CommandRunner()}
+
+
+def runner_of(grant: Grant) -> Runner:
+    """Give the runner of a grant."""
+    return RUNNERS[type(grant.request.spec)]
