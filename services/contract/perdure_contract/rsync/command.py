@@ -42,9 +42,7 @@ SWITCHES = (
 RULES = {"include": "+", "exclude": "-", "protect": "P"}
 
 
-def argv(
-    spec: RsyncSpec, *, date: str = DATE, known_hosts: str = KNOWN_HOSTS
-) -> tuple[str, ...]:
+def argv(spec: RsyncSpec, *, date: str = DATE, known_hosts: str = KNOWN_HOSTS) -> tuple[str, ...]:
     """Give the command line, one element each.
 
     Args:
@@ -88,6 +86,7 @@ def _copying(options: RsyncOptions) -> Iterator[str]:
 def _deleting(options: RsyncOptions) -> Iterator[str]:
     if not options.delete:
         return
+    yield "--delete"
     yield f"--delete-{options.delete_when}"
     if options.delete_excluded:
         yield "--delete-excluded"

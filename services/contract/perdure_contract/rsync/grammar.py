@@ -3,6 +3,7 @@
 import ipaddress
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ MAX_BYTES: Final = 40_000
 NOT_HERE: Final = "Paths are absolute and cannot be remote here. Choose a saved host."
 NOT_RELATIVE: Final = "A directory within the destination, like .old/{date}: no leading / and no .."
 _REMOTE_WILDCARDS: Final = re.compile(r"[*?\[\]\\]")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -58,7 +60,9 @@ def faults(spec: RsyncSpec) -> Iterator[Fault]:
 def host_faults(host: SavedHost) -> Iterator[Fault]:
     """Find what is wrong with a saved host."""
     if not _is_address(host.address):
-        yield Fault("/address", "bad-host", "A host name like backup.example.org, or an IP address.")
+        yield Fault(
+            "/address", "bad-host", "A host name like backup.example.org, or an IP address."
+        )
     if _USER.fullmatch(host.user) is None:
         yield Fault("/user", "bad-user", "Letters, digits and _ . -; the first is a letter or _.")
     if _KEY_FILE.fullmatch(host.key) is None or not _is_clean(host.key):
@@ -164,7 +168,7 @@ def _option_faults(spec: RsyncSpec) -> Iterator[Fault]:
     rows += [(f"/options/include/{n}", pattern) for n, pattern in enumerate(options.include)]
     rows += [(f"/options/exclude/{n}", pattern) for n, pattern in enumerate(options.exclude)]
     for at, pattern in rows:
-        if not pattern.isprintable() or pattern != pattern.strip():
+        if _has_control(pattern) or pattern != pattern.strip():
             yield Fault(at, "bad-pattern", "No control characters, no blanks at its ends.")
     if sum(len(pattern.encode()) for _, pattern in rows) > MAX_BYTES:
         yield Fault("/options/filters", "too-long", f"All patterns together: {MAX_BYTES} bytes.")
@@ -190,8 +194,8 @@ def _is_relative(path: str) -> bool:
 
 
 def _has_control(text: str) -> bool:
-    # A text of JSON can hold what no file name of a person does: line ends, escapes, text direction.
-    return any(not character.isprintable() for character in text)
+    """Tell whether it has line ends, escapes, or marks that turn the direction of writing."""
+    return any(unicodedata.category(character) in _UNSEEN for character in text)
 
 
 def _is_address(address: str) -> bool:

@@ -89,7 +89,9 @@ class RsyncOptions(
     """Relative to the directory of each file."""
     compress: bool = False
     bandwidth_limit: (
-        Annotated[int, Meta(ge=1, le=1_000_000_000)] | Annotated[str, Meta(pattern=BANDWIDTH)] | None
+        Annotated[int, Meta(ge=1, le=1_000_000_000)]
+        | Annotated[str, Meta(pattern=BANDWIDTH)]
+        | None
     ) = None
     """KiB a second, or with a unit: `1.5M`."""
     timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] | None = None
