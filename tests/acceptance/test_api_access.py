@@ -69,6 +69,33 @@ def test_every_route_asks_for_the_role_that_it_declares(api: Api, said: Operatio
             assert problem(answer, 403, "forbidden")["required"] == NEEDED[said.permission]
 
 
+def test_who_asks_in_vain_is_on_record_with_what_it_was_about(api: Api) -> None:
+    with api.client("viewer") as viewer, api.client() as admin:
+        problem(viewer.post("/api/queues/photos/pause", json={}), 403, "forbidden")
+        assert admin.post("/api/jobs", json={"name": "twice", "spec": COMMAND}).status_code == 201
+        problem(
+            admin.post("/api/jobs", json={"name": "twice", "spec": COMMAND}), 409, "already-exists"
+        )
+        problem(
+            admin.delete("/api/jobs/twice", params={"expected_version": 9}), 409, "version-conflict"
+        )
+        problem(admin.post("/api/executors/nowhere/drain", json={}), 404, "not-found")
+        problem(viewer.post("/api/runs", json={"spec": COMMAND}), 403, "forbidden")
+        found = admin.get("/api/refusals", params={"limit": 5}).json()
+        assert [(one["kind"], one["stream"]) for one in found["items"]] == [
+            ("create run", None),
+            ("drain executor", "executor-nowhere"),
+            ("delete job", "job-twice"),
+            ("create job", None),
+            ("pause queue", "queue-photos"),
+        ]
+        refused = found["items"][-1]
+        assert refused["why"] == "This needs the operator role."
+        assert refused["by"].startswith("token:")
+        about = admin.get("/api/refusals", params={"stream": "job-twice"}).json()["items"]
+        assert [one["kind"] for one in about] == ["delete job"]
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -29,6 +29,7 @@ PAGES = (
     "/bulk/new?action=cancel&all=1",
     "/bulk",
     "/stuck",
+    "/refusals",
     "/queues",
     "/queues/default/limits",
     "/executors",

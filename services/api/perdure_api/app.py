@@ -25,6 +25,7 @@ from perdure_api.routes import (
     metrics,
     queues,
     recovery,
+    refusals,
     run_stream,
     runs,
     schedules,
@@ -34,13 +35,13 @@ from perdure_api.routes.gate import Gate
 from perdure_api.routes.problems import answer, is_api, request_id_of
 from perdure_api.security.access import HttpRequest
 from perdure_api.security.front import Front
-from perdure_api.services import Services
+from perdure_api.services import Services, services_of
 
 
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
-        runs, inside, run_stream, actions, bulk, recovery, queues, executors, jobs,
+        runs, inside, run_stream, actions, bulk, recovery, refusals, queues, executors, jobs,
         schedules, events, tokens, documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
@@ -66,9 +67,12 @@ def create_app(services: Services) -> Front:
 
 
 def _answer(request: HttpRequest, error: Exception) -> ASGIApp:
-    if is_api(request.scope["path"]):
-        return answer(error, request_id_of(request.scope))
-    return page_answer(request, error)
+    scope = request.scope
+    if is_api(scope["path"]):
+        said: ASGIApp = answer(error, request_id_of(scope))
+    else:
+        said = page_answer(request, error)
+    return refusals.noted(services_of(request), scope, error, said)
 
 
 def _front_answer(scope: Scope, error: Exception) -> ASGIApp:

@@ -20,9 +20,12 @@ from perdure_api.pages import (
     new_run,
     overview,
     queues,
+    refusals,
     run,
     run_actions,
     runs,
+    schedule_actions,
+    schedules,
 )
 from perdure_api.pages.assets import serve_asset
 
@@ -36,8 +39,11 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *run.HANDLERS,
     *run_actions.HANDLERS,
     *queues.HANDLERS,
+    *refusals.HANDLERS,
     *executors.HANDLERS,
     *jobs.HANDLERS,
+    *schedules.HANDLERS,
+    *schedule_actions.HANDLERS,
     *live.HANDLERS,
     *entrance.HANDLERS,
 ]

@@ -84,7 +84,7 @@ def ledger_rows(entries: Sequence[LedgerEntry]) -> tuple[LedgerRow, ...]:
     """Tell what was said about a run and changed nothing."""
     return tuple(
         LedgerRow(
-            title=_kind(entry) + (f", {counted(entry.times, 'time')}" * (entry.times > 1)),
+            title=refusal_words(entry),
             why=entry.why,
             by=actor_words(entry.by)
             + (f", attempt {entry.attempt}" if entry.attempt is not None else ""),
@@ -92,6 +92,11 @@ def ledger_rows(entries: Sequence[LedgerEntry]) -> tuple[LedgerRow, ...]:
         )
         for entry in entries
     )
+
+
+def refusal_words(entry: LedgerEntry) -> str:
+    """Say what did not count, and how often."""
+    return _kind(entry) + (f", {counted(entry.times, 'time')}" * (entry.times > 1))
 
 
 def _kind(entry: LedgerEntry) -> str:

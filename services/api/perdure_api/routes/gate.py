@@ -65,8 +65,8 @@ class Gate:
         if permission == "public" or (permission == "loopback" and _is_from_here(scope)):
             return
         caller = await self._doors.tokens.caller(header(scope, b"authorization"))
-        require(caller, permission)
         scope["state"]["caller"] = caller
+        require(caller, permission)
 
     async def _person(self, scope: HTTPScope, receive: Receive, permission: Permission) -> Receive:
         session = await self._doors.sessions.find(header(scope, b"cookie"))
