@@ -5,13 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from perdure_api.pages import contexts, event_words, recovery_contexts
+from perdure_api.pages import (
+    contexts,
+    event_words,
+    job_contexts,
+    recovery_contexts,
+    schedule_contexts,
+)
 from perdure_api.pages.words import ICON_OF_STATE
 from perdure_contract.facts import FACTS
 
 CLASSES = [
     node
-    for module in (contexts, recovery_contexts)
+    for module in (contexts, job_contexts, recovery_contexts, schedule_contexts)
     for node in ast.parse(Path(str(module.__file__)).read_text()).body
     if isinstance(node, ast.ClassDef)
 ]

@@ -12,6 +12,7 @@ from tests.support.vendored import LOCKS, check
 WEB = Path(perdure_web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 STYLES = (WEB / "static/app.css").read_text()
+PLANS = (WEB / "static/plans.css").read_text()
 SCRIPT = (WEB / "static/app.js").read_text()
 
 
@@ -62,6 +63,7 @@ def test_scripts_and_styles_stay_within_their_budget() -> None:
     assert len(SCRIPT.encode()) <= 12_000
     assert len(SCRIPT.encode()) + vendored <= 60_000
     assert len(STYLES.encode()) <= 30_000
+    assert len(PLANS.encode()) <= 8_000
 
 
 def test_our_script_writes_text_and_never_html() -> None:

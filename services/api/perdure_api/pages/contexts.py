@@ -17,7 +17,9 @@ from perdure_contract.objects import (
     RunView,
 )
 
-Section = Literal["overview", "runs", "new", "jobs", "queues", "executors", ""]
+Section = Literal[
+    "overview", "runs", "new", "jobs", "schedules", "timeline", "queues", "executors", ""
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Entry:
     """Name of its icon."""
     phone_only: bool = False
     """Whether only the bar at the bottom of a phone shows it."""
+    desk_only: bool = False
+    """Whether that bar leaves it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

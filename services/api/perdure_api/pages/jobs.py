@@ -8,7 +8,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.commands import StoredAnswer
-from perdure_api.domain.callers import Caller
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import Refused
 from perdure_api.job_drafts import PreviewDraft, ScheduleDraft, preview, read_job_run, read_plan
@@ -25,7 +24,6 @@ from perdure_api.pages.visit import csrf_of, first, frame_of, query_of, read_for
 from perdure_api.projections import jobs, run_list, schedules
 from perdure_api.projections.jobs_file import jobs_file
 from perdure_api.projections.run_detail import run_view
-from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
 from perdure_api.store import event_log
@@ -97,31 +95,6 @@ async def add_schedule(request: HttpRequest, name: str) -> ASGIApp:
     return see_other(f"/jobs/{name}")
 
 
-@post("/schedules/{id:str}/pause", opt={"permission": "operate"}, name="pause a schedule")
-async def pause(request: HttpRequest) -> ASGIApp:
-    """Pause a schedule and go back to its job."""
-    services, caller, schedule = await _asked(request)
-    await services.jobs.pause_schedule(caller, schedule.id, None)
-    return see_other(f"/jobs/{schedule.job}")
-
-
-@post("/schedules/{id:str}/resume", opt={"permission": "operate"}, name="resume a schedule")
-async def resume(request: HttpRequest) -> ASGIApp:
-    """Resume a schedule and go back to its job."""
-    services, caller, schedule = await _asked(request)
-    await services.jobs.resume_schedule(caller, schedule.id, None)
-    return see_other(f"/jobs/{schedule.job}")
-
-
-@post("/schedules/{id:str}/trigger", opt={"permission": "operate"}, name="fire a schedule")
-async def trigger(request: HttpRequest) -> ASGIApp:
-    """Fire a schedule now and go to the run."""
-    services, caller, schedule = await _asked(request)
-    done = await services.jobs.trigger(caller, schedule.id, schedule.job)
-    assert not isinstance(done.result, StoredAnswer)  # noqa: S101 -- no idempotency key was given
-    return see_other(f"/runs/{done.result.id}")
-
-
 async def _page(
     request: HttpRequest, name: str, given: Mapping[str, str], faults: tuple[FieldError, ...]
 ) -> ASGIApp:
@@ -171,13 +144,6 @@ async def _plan(request: HttpRequest, services: Services) -> PlanForm:
     return PlanForm(expression=expression, timezone=zone, preview=found, problem="")
 
 
-async def _asked(request: HttpRequest) -> tuple[Services, Caller, ScheduleView]:
-    services, caller = services_of(request), caller_of(request)
-    schedule_id = as_run_id(str(request.path_params["id"]))
-    found = await schedules.get_schedule(services.database.pool, caller.tenant, schedule_id)
-    return services, caller, found
-
-
 async def _recent(services: Services, tenant: str, job: str, count: int) -> tuple[RunView, ...]:
     page = await run_list.find(services.database, tenant, run_list.Filter(job=(job,)), limit=count)
     now = clock.now()
@@ -207,5 +173,5 @@ def _shown(value: Value | None) -> str:
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [
-    jobs_page, job_page, run_job, add_schedule, pause, resume, trigger,
+    jobs_page, job_page, run_job, add_schedule,
 ]  # fmt: skip

@@ -26,6 +26,9 @@ ICON_OF_STATE: Final[dict[str, str]] = {
     "live": "circle-check",
     "draining": "pause",
     "left": "log-out",
+    "planned": "clock",
+    "missed": "timer-off",
+    "skipped": "skip-forward",
 }
 """The shape of each state of a run, an attempt or an executor: told apart without colour."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -24,6 +25,17 @@ ONE = f"{SCHEDULES} AND s.schedule_id = $2::text::uuid"
 LIST = f"""{SCHEDULES} AND ($2::text IS NULL OR s.job = $2)
 AND ($3::text IS NULL OR s.schedule_id > $3::text::uuid) ORDER BY s.schedule_id LIMIT $4"""
 
+STATE = """
+CASE WHEN NOT s.enabled THEN 'paused' WHEN s.next_fire_at IS NULL THEN 'over' ELSE 'active' END"""
+
+FOUND = f"""{SCHEDULES} AND strpos(s.job, $2) > 0 AND ($3 = '' OR {STATE} = $3)
+AND ($4::text IS NULL OR (s.job, s.schedule_id) > ($4, $5::text::uuid))
+ORDER BY s.job, s.schedule_id LIMIT $6"""
+
+COUNTS = f"""
+SELECT {STATE}, count(*) FROM perdure.schedules s
+WHERE s.tenant = $1 AND NOT s.deleted AND strpos(s.job, $2) > 0 GROUP BY 1"""
+
 OF_A_JOB = """
 SELECT schedule_id::text FROM perdure.schedules WHERE tenant = $1 AND job = $2 AND NOT deleted"""
 
@@ -31,7 +43,14 @@ FIRES = """
 SELECT f.fire_at, f.since, f.count, f.outcome, f.why, f.run_id::text
 FROM perdure.schedule_fires f
 WHERE f.schedule_id = $1::text::uuid AND ($2::timestamptz IS NULL OR f.fire_at < $2)
+  AND ($4 = '' OR f.outcome = $4)
 ORDER BY f.fire_at DESC LIMIT $3"""
+
+LATEST = """
+SELECT i.id, f.fire_at, f.since, f.count, f.outcome, f.why, f.run_id::text
+FROM unnest($1::text[]) AS i(id) CROSS JOIN LATERAL (
+    SELECT * FROM perdure.schedule_fires f WHERE f.schedule_id = i.id::uuid
+    ORDER BY f.fire_at DESC LIMIT $2) f"""
 
 
 FIRES_AT = """
@@ -70,16 +89,55 @@ async def list_schedules(
     return [_read(record) for record in await pool.fetch(LIST, tenant, job, after, limit)]
 
 
+async def find_schedules(
+    pool: asyncpg.Pool,
+    tenant: str,
+    *,
+    q: str,
+    state: str,
+    after: tuple[str, str] | None,
+    limit: int,
+) -> list[ScheduleView]:
+    """Give schedules by the names of their jobs.
+
+    Args:
+        pool: where they are.
+        tenant: whose they are.
+        q: part of the job's name; empty for any.
+        state: `active`, `paused` or `over`; empty for any.
+        after: job and id of the last one seen.
+        limit: how many at most.
+    """
+    job, schedule_id = after or (None, None)
+    records = await pool.fetch(FOUND, tenant, q, state, job, schedule_id, limit)
+    return [_read(record) for record in records]
+
+
+async def counts(pool: asyncpg.Pool, tenant: str, q: str) -> dict[str, int]:
+    """Count the schedules whose job's name holds a text, by state."""
+    return {row[0]: row[1] for row in await pool.fetch(COUNTS, tenant, q)}
+
+
 async def schedules_of(pool: asyncpg.Pool, tenant: str, job: str) -> list[str]:
     """Give the ids of a job's schedules."""
     return [row[0] for row in await pool.fetch(OF_A_JOB, tenant, job)]
 
 
 async def fires_of(
-    pool: asyncpg.Pool, schedule_id: str, *, before: datetime | None, limit: int
+    pool: asyncpg.Pool, schedule_id: str, *, before: datetime | None, limit: int, outcome: str = ""
 ) -> list[FireView]:
-    """Give what became of a schedule's fire times, the latest first."""
-    return [_fire(row) for row in await pool.fetch(FIRES, schedule_id, before, limit)]
+    """Give what became of a schedule's fire times, the latest first; of one outcome or of all."""
+    return [_fire(row) for row in await pool.fetch(FIRES, schedule_id, before, limit, outcome)]
+
+
+async def latest_fires(
+    pool: asyncpg.Pool, schedule_ids: Sequence[str], count: int
+) -> dict[str, list[FireView]]:
+    """Give what became of the last few fire times of some schedules, the latest first."""
+    found: dict[str, list[FireView]] = {schedule_id: [] for schedule_id in schedule_ids}
+    for schedule_id, *fire in await pool.fetch(LATEST, list(schedule_ids), count):
+        found[schedule_id].append(_fire(fire))
+    return found
 
 
 async def fires_at(
@@ -89,7 +147,7 @@ async def fires_at(
     return [_fire(row) for row in await pool.fetch(FIRES_AT, schedule_id, list(times))]
 
 
-def _fire(row: asyncpg.Record) -> FireView:
+def _fire(row: Sequence[Any]) -> FireView:
     fire_at, since, count, outcome, why, run = row
     return FireView(
         fire_at=rfc3339(since or fire_at),

@@ -268,7 +268,7 @@ async def backfill(call: Call) -> ASGIApp:
     asked = await read_fields(call.request, Backfill)
     schedule, pool = await _schedule(call), call.services.database.pool
     now = (await event_log.head(pool)).now
-    times = _between(schedule, asked, now)
+    times = times_between(schedule, asked, now)
     done = await call.services.jobs.backfill(call.caller, schedule.id, schedule.plan.job, times)
     became = await schedules.fires_at(pool, schedule.id, times)
     return json_reply(FirePage(tuple(became), None), headers=(position_header(done.position),))
@@ -293,7 +293,12 @@ async def list_fires(call: Call[FireList]) -> ASGIApp:
     return json_reply(FirePage(tuple(found[: query.limit]), following))
 
 
-def _between(schedule: Schedule, asked: Backfill, now: datetime) -> list[datetime]:
+def times_between(schedule: Schedule, asked: Backfill, now: datetime) -> list[datetime]:
+    """Give the fire times of a schedule between two moments.
+
+    Raises:
+        Refused: when they end before they begin, or are too many, or not over yet.
+    """
     if asked.until < asked.since:
         words = "It ends before it begins."
         raise invalid((FieldError("/until", "out-of-range", words),))

@@ -1,0 +1,76 @@
+"""Schedules as people meet them in a browser: found, paused with a reason, fired, caught up, told of."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import Visitor
+from tests.support.system import System
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture(scope="module")
+def schedule(running_system: System) -> Iterator[dict[str, Any]]:
+    with running_system.client() as client:
+        spec = {"kind": "command", "argv": ["/bin/true"]}
+        client.post("/api/jobs", json={"name": "paper", "spec": spec}).raise_for_status()
+        plan = {
+            "job": "paper",
+            "trigger": {"type": "cron", "expression": "30 2 * * 1-5"},
+            "timezone": "Europe/Berlin",
+            "overlap": "queue_one",
+        }
+        made: dict[str, Any] = client.post("/api/schedules", json=plan).raise_for_status().json()
+        yield made
+        client.delete("/api/jobs/paper").raise_for_status()
+
+
+def test_a_schedule_is_found_paused_and_resumed_from_the_list(
+    someone: Visitor, schedule: dict[str, Any]
+) -> None:
+    page = someone.page
+    someone.goes_to("/schedules")
+    page.get_by_label("Job contains").fill("pape")
+    row = page.locator(f"#schedule-{schedule['id']}")
+    expect(page.get_by_role("heading", name="1 schedule of jobs with “pape”")).to_be_visible()
+    assert "q=pape" in page.url
+    expect(row).to_contain_text("Every weekday at 02:30, Europe/Berlin")
+    expect(row).to_contain_text("Overlap: waits, one at a time")
+    row.get_by_role("link", name="Pause").click()
+    page.get_by_label("Reason").fill("No <paper>")
+    page.get_by_role("button", name="Pause").click()
+    expect(row).to_contain_text("No <paper>")
+    row.get_by_role("button", name="Resume").click()
+    expect(row).to_contain_text("Active")
+    someone.finds_no_barrier()
+
+
+def test_a_schedule_is_fired_and_backfilled_and_its_page_tells_of_both(
+    someone: Visitor, schedule: dict[str, Any]
+) -> None:
+    page = someone.page
+    someone.goes_to(f"/schedules/{schedule['id']}")
+    expect(page.locator("ol.times li")).to_have_count(10)
+    page.get_by_role("link", name="Fire now").click()
+    page.get_by_role("button", name="Fire now").click()
+    page.wait_for_url("**/runs/*")
+    someone.goes_to(f"/schedules/{schedule['id']}")
+    expect(page.get_by_role("cell", name="By hand.")).to_be_visible()
+    page.get_by_role("link", name="Backfill").click()
+    page.get_by_label("From").fill("some day")
+    page.get_by_label("Until").fill("2026-01-01")
+    page.get_by_role("button", name="Backfill").click()
+    expect(page.get_by_role("alert")).to_have_text("Write a time like 2026-03-29 02:30.")
+    week_ago = datetime.now(UTC) - timedelta(days=7)
+    page.get_by_label("From").fill(f"{week_ago:%Y-%m-%d}")
+    page.get_by_label("Until").fill(f"{week_ago + timedelta(days=6):%Y-%m-%d}")
+    page.get_by_role("button", name="Backfill").click()
+    expect(page.get_by_role("cell", name="By a backfill.").first).to_be_visible()
+    page.get_by_role("navigation", name="Outcome").get_by_role("link", name="Missed").click()
+    expect(page.get_by_text("None of these")).to_be_visible()
+    someone.allowed.append("422")
+    someone.finds_no_barrier()
