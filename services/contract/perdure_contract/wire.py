@@ -102,6 +102,8 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     from_checkpoint: "Checkpoint | None" = None
     first_checkpoint_number: int = 1
     """Number that the next checkpoint of this attempt gets."""
+    items_done: int = 0
+    """Of a batch: how many of its items have an outcome that this attempt leaves as it is."""
 
 
 class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):
