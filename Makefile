@@ -22,7 +22,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 ##@ Test
-.PHONY: test test-tools test-unit test-fault load cover
+.PHONY: test test-tools test-unit test-fault load load-bulk cover
 test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
 	$(PYTEST) tests --ignore=tests/load
 
@@ -37,6 +37,9 @@ test-fault: $(READY) ## Kill, stop and cut off parts of the running system, agai
 
 load: $(READY) test-tools ## Bounded load on loopback; prints a table
 	$(PYTEST) -s tests/load
+
+load-bulk: $(READY) ## Restart 100,000 failed runs by filter (COUNT=5000: so many); prints a table
+	PERDURE_TEST_BULK_RUNS=$(or $(COUNT),100000) $(PYTEST) -q tests/load/test_restart_of_many.py
 
 cover: $(READY) test-tools ## All tests but load, with branch coverage
 	$(PYTHON) -m coverage run -m pytest tests --ignore=tests/load
