@@ -104,7 +104,7 @@ async def run(settings: Settings) -> None:
     voice = Voice(nats)
     try:
         async with asyncio.TaskGroup() as tasks:
-            worker = Worker(settings, spool, lease, voice, link.fetch, tasks=tasks)
+            worker = Worker(settings, spool, lease, voice, link, tasks=tasks)
             await worker.open()
 
             async def converse() -> None:

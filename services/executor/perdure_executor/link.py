@@ -128,7 +128,7 @@ class Link:
             )
             await self._ask(subjects.HEARTBEAT, wire.encode(beat), 1.0)
 
-    async def fetch(self, run: str, reference: BlobRef) -> bytes:
+    async def fetch_blob(self, run: str, reference: BlobRef) -> bytes:
         """Get a blob, checked against its hash.
 
         Raises:
@@ -154,6 +154,18 @@ class Link:
             )
             raise InputGone(message)
         return bytes(content)
+
+    async def fetch_items(self, attempt: wire.Attempt, after: int) -> wire.ItemsPage:
+        """Get the next items that an attempt has to do.
+
+        Raises:
+            NoAnswer: when nobody answers now.
+        """
+        request = wire.FetchItems(attempt=attempt, after=after)
+        answer = await self._ask(subjects.ITEMS, wire.encode(request))
+        if answer.items is None:
+            raise NoAnswer("no items in the answer")
+        return answer.items
 
     async def everything_delivered(self) -> None:
         """Wait until everything that waits now is confirmed: it belongs to the session before."""

@@ -7,14 +7,14 @@ from perdure_contract.facts import Failure, Usage
 from perdure_contract.wire import Ended
 from perdure_executor.carried import Carried
 from perdure_executor.custody import Custody
-from perdure_executor.errors import InputGone, NoAnswer, Rejected
+from perdure_executor.errors import Rejected
+from perdure_executor.inputs import Inputs
 from perdure_executor.ledger import Ledger
 from perdure_executor.pace import Pace
 from perdure_executor.runners.kinds import runner_of
 from perdure_executor.runners.runner import Fetch
 from perdure_executor.settings import Settings
 from perdure_executor.warden.lease import Lease, boottime
-from perdure_runtime import clock
 
 PATIENCE_SECONDS = 1.0
 """An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
@@ -37,7 +37,7 @@ class Starter:
             settings: slots, programs and what children inherit.
             ledger: where attempts are kept.
             lease: until when anything may run.
-            fetch: gets blobs.
+            fetch: asks the api for inputs.
             tasks: where fetching goes on.
         """
         self.living: set[str] = set()
@@ -51,7 +51,7 @@ class Starter:
         self._settings = settings
         self._ledger = ledger
         self._lease = lease
-        self._fetch = fetch
+        self._inputs = Inputs(ledger, fetch)
         self._tasks = tasks
         self._queue: deque[Carried] = deque()
 
@@ -104,18 +104,14 @@ class Starter:
             self._ledger.call_api.set()
 
     async def _fetch_inputs(self, carried: Carried) -> None:
-        attempt = carried.grant.attempt
-        for reference in runner_of(carried.grant).needs(carried.grant):
-            while carried.key in self._ledger.carried and reference.sha256 not in carried.inputs:
-                try:
-                    carried.inputs[reference.sha256] = await self._fetch(attempt.run, reference)
-                except NoAnswer as error:
-                    await clock.pause(error.retry_after_seconds)
-                except InputGone as error:
-                    self._refuse(carried, Failure(reason="rejected", message=str(error)))
-        if carried.key in self._ledger.carried:
-            self._queue.append(carried)
-            self.fill()
+        failure = await self._inputs.bring(carried)
+        if not self._inputs.wanted(carried):
+            return
+        if failure is not None:
+            self._refuse(carried, failure)
+            return
+        self._queue.append(carried)
+        self.fill()
 
     def _start(self, carried: Carried, custody: Custody) -> None:
         try:

@@ -56,7 +56,7 @@ class Worker:
             spool: what survives us.
             lease: until when anything may run.
             voice: publishes what people watch.
-            fetch: gets blobs.
+            fetch: asks the api for inputs.
             tasks: where what takes time goes on.
         """
         self.session: str | None = None

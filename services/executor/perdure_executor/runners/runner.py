@@ -1,17 +1,12 @@
 """What every runner does: turn a grant into an order for a keeper."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from perdure_contract.specs import BlobRef
-from perdure_contract.wire import Grant
+from perdure_contract.specs import BlobRef, InputRef
+from perdure_contract.wire import Attempt, Grant, ItemsPage
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
-
-Fetch = Callable[[str, BlobRef], Awaitable[bytes]]
-"""Gets the content of a reference for a run; raises InputGone or NoAnswer."""
-
 
 S = TypeVar("S")
 
@@ -25,11 +20,27 @@ def spec_of(grant: Grant, kind: type[S]) -> S:
     return spec
 
 
+class Fetch(Protocol):
+    """Asks the api for what runs need; a question without an answer raises NoAnswer."""
+
+    async def fetch_blob(self, run: str, reference: BlobRef) -> bytes:
+        """Get the content of a reference for a run.
+
+        Raises:
+            InputGone: when it was deleted or is damaged.
+        """
+        ...
+
+    async def fetch_items(self, attempt: Attempt, after: int) -> ItemsPage:
+        """Get the next items that an attempt has to do."""
+        ...
+
+
 class Runner(Protocol):
     """Knows one kind of run."""
 
-    def needs(self, grant: Grant) -> tuple[BlobRef, ...]:
-        """Name what must be fetched before the order can be made."""
+    def needs(self, grant: Grant) -> tuple[BlobRef | InputRef, ...]:
+        """Name what must be fetched before the order can be made; items come into `<path>.items`."""
         ...
 
     def writes(self, grant: Grant) -> bool:
