@@ -19,12 +19,16 @@ from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, State
 from perdure_runtime.clock import rfc3339
 
 _GROUPS = """
-SELECT CASE WHEN phase = 'final' THEN state ->> 'phase'
-            WHEN phase <> 'pending' THEN phase
-            WHEN ready_at > clock_timestamp() THEN state ->> 'waits_for'
+SELECT CASE WHEN r.phase = 'final' AND l.state IN ('completed', 'partial', 'failed', 'cancelled')
+                 THEN l.state
+            WHEN r.phase = 'final' THEN r.state ->> 'phase'
+            WHEN r.phase <> 'pending' THEN r.phase
+            WHEN r.ready_at > clock_timestamp() THEN r.state ->> 'waits_for'
             ELSE 'queued' END, {mark}, count(*)
-FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[]) AND tenant = $2 GROUP BY 1, 2"""
-"""Reading a field parses the whole state, so no more is read than the action depends on."""
+FROM perdure.runs r LEFT JOIN perdure_views.run_list l USING (run_id)
+WHERE r.run_id = ANY($1::text[]::uuid[]) AND r.tenant = $2 GROUP BY 1, 2"""
+"""Reading a field parses the whole state: of 100,000 runs that alone takes a second. So how a run ended is
+taken from the list, and a field is read only where its name is there at all."""
 
 _REQUESTED = """
 SELECT s.stream, s.state, s.first_position, e.time, e.actor FROM perdure.streams s
@@ -33,10 +37,8 @@ _TAKEN = """
 SELECT outcome, count(*) FROM perdure.bulk_runs
 WHERE bulk_id = $1::text::uuid AND outcome IS NOT NULL GROUP BY 1"""
 
-_MARKS = {
-    "resume": "state -> 'checkpoint' IS NOT NULL",
-    "delete": "state -> 'deleted' IS NOT NULL",
-}
+_THERE = "CASE WHEN strpos(r.state::text, '\"{0}\":') > 0 THEN r.state -> '{0}' IS NOT NULL ELSE false END"
+_MARKS = {"resume": _THERE.format("checkpoint"), "delete": _THERE.format("deleted")}
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
