@@ -9,7 +9,9 @@ from perdure_api.pages import (
     contexts,
     event_words,
     job_contexts,
+    metric_contexts,
     recovery_contexts,
+    run_contexts,
     schedule_contexts,
 )
 from perdure_api.pages.words import ICON_OF_STATE
@@ -17,7 +19,14 @@ from perdure_contract.facts import FACTS
 
 CLASSES = [
     node
-    for module in (contexts, job_contexts, recovery_contexts, schedule_contexts)
+    for module in (
+        contexts,
+        job_contexts,
+        metric_contexts,
+        recovery_contexts,
+        run_contexts,
+        schedule_contexts,
+    )
     for node in ast.parse(Path(str(module.__file__)).read_text()).body
     if isinstance(node, ast.ClassDef)
 ]

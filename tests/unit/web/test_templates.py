@@ -13,6 +13,7 @@ WEB = Path(perdure_web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 STYLES = (WEB / "static/app.css").read_text()
 PLANS = (WEB / "static/plans.css").read_text()
+WORK = (WEB / "static/work.css").read_text()
 SCRIPT = (WEB / "static/app.js").read_text()
 
 
@@ -64,6 +65,7 @@ def test_scripts_and_styles_stay_within_their_budget() -> None:
     assert len(SCRIPT.encode()) + vendored <= 60_000
     assert len(STYLES.encode()) <= 30_000
     assert len(PLANS.encode()) <= 8_000
+    assert len(WORK.encode()) <= 8_000
 
 
 def test_our_script_writes_text_and_never_html() -> None:

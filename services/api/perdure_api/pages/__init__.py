@@ -24,6 +24,7 @@ from perdure_api.pages import (
     run,
     run_actions,
     runs,
+    run_result,
     schedule_actions,
     schedules,
 )
@@ -38,6 +39,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *new_run.HANDLERS,
     *run.HANDLERS,
     *run_actions.HANDLERS,
+    *run_result.HANDLERS,
     *queues.HANDLERS,
     *refusals.HANDLERS,
     *executors.HANDLERS,

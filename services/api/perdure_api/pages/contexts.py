@@ -4,13 +4,11 @@ The main objects of the API (`RunView`, `QueueView`, …) are shown as they are;
 page needs beside them: links, words, geometry.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from perdure_contract.objects import (
-    AttemptView,
-    CheckpointView,
     ExecutorView,
     LogEntry,
     QueueView,
@@ -330,7 +328,7 @@ class RunsPage:
 
 # --- one run ----------------------------------------------------------------------------------------
 
-RunTab = Literal["summary", "log", "events", "attempts", "definition"]
+RunTab = Literal["summary", "log", "metrics", "events", "attempts", "definition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -570,67 +568,15 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPage:
-    """One run."""
+class ResultShown:
+    """What a run brought."""
 
-    run: RunView
-    """The run, as of now or as of `at`."""
-    tab: RunTab
-    """Which part is shown."""
-    tab_template: str
-    """Template of that part."""
-    tabs: tuple[Link, ...]
-    """All parts."""
-    here: str
-    """Address of this part, with the attempt whose output is shown."""
-    live: str | None
-    """Address of the run's stream; none in the past."""
-    shown: int | None
-    """The attempt whose output the page had before this answer; none when it is the whole page."""
-    state_words: str | None
-    """What stands in the badge instead of the state's own word."""
-    requested_by: str
-    """Who asked for it."""
-    actions: tuple[ActionButton, ...]
-    """What is legal now, the most wanted first."""
-    story: Story
-    """What happens, or how it ended."""
-    timeline: Timeline
-    """The attempts as bars."""
-    attempts: tuple[AttemptView, ...]
-    """The attempts, oldest first."""
-    events_total: int
-    """How many events it has now."""
-    at: int | None = None
-    """Event as of which the run is shown; none for now."""
-    at_time: str = ""
-    """When that event happened."""
-    events: tuple[EventRow, ...] = ()
-    """The events, oldest first."""
-    events_more_href: str | None = None
-    """The events after these."""
-    previous_at: int | None = None
-    """One step back in time."""
-    next_at: int | None = None
-    """One step forward in time."""
-    log: LogPane | None = None
-    """Output, on the parts that show it."""
-    definition: Definition | None = None
-    """The request, on its part."""
-    menu: tuple[MenuAction, ...] = ()
-    """Every action; none in the past, and for those who may only look."""
-    why_sentence: str | None = None
-    """Why it is in its state, when the story does not say it yet."""
-    why: tuple[WhyRow, ...] = ()
-    """The rules behind its state."""
-    origins: dict[int, str] = field(default_factory=dict)
-    """How attempts came about that were asked for or went on from a checkpoint, by number."""
-    checkpoints: tuple[CheckpointView, ...] = ()
-    """Its newest durable marks, newest first."""
-    ledger: tuple[LedgerRow, ...] = ()
-    """What did not count, newest first."""
-    reruns: tuple[RunView, ...] = ()
-    """Runs that were asked for again from it, newest first."""
+    text: str | None
+    """The value over several lines; none when it is too large for a page."""
+    bytes: int
+    """Its size."""
+    href: str
+    """The value as a file."""
 
 
 # --- forms ------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ def _environment() -> Environment:
         counted=words.counted,
         duration=words.duration,
         eta=words.eta,
+        figure=words.figure,
         failure_words=words.failure_words,
         icon_of=lambda state: words.ICON_OF_STATE[state],
         id6=words.short_id,

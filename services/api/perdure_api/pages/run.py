@@ -10,13 +10,16 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from perdure_api.errors import NotFoundError
 from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
-from perdure_api.pages.contexts import EventRow, Link, LogPane, RunPage, RunTab, Story
+from perdure_api.pages.contexts import EventRow, Link, LogPane, RunTab, Story
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
 from perdure_api.pages.log_pane import log_pane, log_query
+from perdure_api.pages.metrics import metrics_pane
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import action_buttons, action_menu
+from perdure_api.pages.run_contexts import RunPage
 from perdure_api.pages.run_record import ledger_rows, origins_of, why_rows
+from perdure_api.pages.run_result import result_of
 from perdure_api.pages.story import story_of
 from perdure_api.pages.timeline import timeline
 from perdure_api.pages.visit import (
@@ -53,6 +56,7 @@ from perdure_runtime.clock import parse_rfc3339
 TABS: Final[tuple[tuple[RunTab, str], ...]] = (
     ("summary", "Summary"),
     ("log", "Log"),
+    ("metrics", "Metrics"),
     ("events", "Events"),
     ("attempts", "Attempts"),
     ("definition", "Definition"),
@@ -88,11 +92,12 @@ async def run_context(
     if at is not None and at >= len(events):
         at = None
     if at is None:
-        shown, run, now = events, run_view(found.run, found.now, found.live), found.now
+        shown, record, now = events, found.run, found.now
+        run = run_view(record, now, found.live)
     else:
         shown = events[:at]
-        now = parse_rfc3339(shown[-1].time)
-        run = run_view(fold(shown), now)
+        record, now = fold(shown), parse_rfc3339(shown[-1].time)
+        run = run_view(record, now)
     attempts = tuple(attempts_of(shown))
     tab = _tab(query.get("tab"))
     asked = log_query(query, run)
@@ -142,6 +147,8 @@ async def run_context(
         next_at=at + 1 if at is not None else None,
         log=log,
         definition=definition,
+        result=result_of(record),
+        metrics=await metrics_pane(database, record, run, query) if tab == "metrics" else None,
     )
 
 

@@ -51,6 +51,7 @@ DAY: Final = 86400
 TWO_PARTS: Final = 10
 """Below so many seconds a duration is given with a decimal."""
 KILO: Final = 1000
+HUGE: Final = 1e15
 
 
 def moment(time: str | datetime) -> datetime:
@@ -134,6 +135,13 @@ def number(value: float) -> str:
     """Give a number with thin groups of three, without a useless `.0`."""
     text = f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
     return text.replace(",", "\N{NO-BREAK SPACE}")
+
+
+def figure(value: float) -> str:
+    """Give a measured number: small ones keep four digits that count, huge ones have a power of ten."""
+    if value and (abs(value) < 1 or abs(value) >= HUGE):
+        return f"{value:.4g}"
+    return number(value)
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
