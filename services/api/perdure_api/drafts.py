@@ -18,6 +18,7 @@ from perdure_api.errors import invalid
 from perdure_api.fields import LABEL_KEY, LABEL_VALUE, MAX_FAULTS, pointer, read
 from perdure_api.kinds import kind
 from perdure_contract.identifiers import DEFAULT_QUEUE, Name
+from perdure_contract.retries import retry_of
 from perdure_contract.specs import Dependency, Limits, Retry, RunRequest, Spec
 
 MAX_RUNS: Final = 10_000
@@ -112,12 +113,11 @@ def _request(draft: Draft) -> RunRequest:
         labels=draft.labels,
         run_at=None if draft.run_at is None else draft.run_at.astimezone(UTC),
         unique_key=draft.unique_key,
-        retry=draft.retry or _NO_RETRY,
+        retry=retry_of(draft.spec, draft.retry),
         limits=draft.limits or _DEFAULT_LIMITS,
     )
 
 
-_NO_RETRY: Final = Retry()
 _DEFAULT_LIMITS: Final = Limits()
 
 

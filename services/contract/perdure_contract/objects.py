@@ -33,6 +33,7 @@ class ProgressView(Struct, frozen=True, kw_only=True):
     fraction: float | None
     eta_seconds: float | None
     message: str | None
+    figures: dict[str, float]
 
 
 class CheckpointView(Struct, frozen=True, kw_only=True):

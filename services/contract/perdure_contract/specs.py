@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from perdure_contract.identifiers import DEFAULT_QUEUE, Name
+from perdure_contract.rsync.spec import RsyncSpec
 
 Json = Any
 """A JSON value of somebody else's; opaque to Perdure."""
@@ -135,7 +136,7 @@ class BatchSpec(
     """An item begun in so many attempts that were lost or timed out is failed and passed over."""
 
 
-Spec = CommandSpec | PythonSpec | BatchSpec
+Spec = CommandSpec | PythonSpec | RsyncSpec | BatchSpec
 """Every kind of work."""
 
 

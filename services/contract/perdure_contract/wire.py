@@ -178,7 +178,7 @@ class LogLine(Struct, frozen=True, array_like=True):
 class Ended(Struct, frozen=True, kw_only=True, tag="ended"):
     """The attempt is over, its processes are gone. Always the last report of an attempt."""
 
-    outcome: Literal["completed", "failed", "cancelled", "released"]
+    outcome: Literal["completed", "partial", "failed", "cancelled", "released"]
     usage: Usage
     failure: Failure | None = None
     progress: Progress | None = None

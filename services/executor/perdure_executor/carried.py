@@ -8,11 +8,13 @@ from typing import Literal, cast
 import msgspec
 
 from perdure_contract.facts import Failure, Usage
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import INLINE_BYTES, FailureReason
 from perdure_contract.wire import Attempt, Ended, Grant
 from perdure_executor.attempt import outcome_of
 from perdure_executor.reported import Reported
 from perdure_executor.runners.kinds import runner_of
+from perdure_executor.runners.rsync import judged
 from perdure_executor.segments import Chunk, LogTaker, new_lines
 from perdure_executor.warden.lease import boottime
 from perdure_executor.warden.order import Record
@@ -120,6 +122,9 @@ class Carried:
             timeout=limits.timeout_seconds,
             memory_bytes=limits.memory_bytes,
         )
+        spec = self.grant.request.spec
+        if isinstance(spec, RsyncSpec):
+            outcome = judged(spec, outcome)
         if outcome.outcome == "gone":
             return None
         failure = None
@@ -133,7 +138,9 @@ class Carried:
         result = said.result
         large = result is not None and len(result) > INLINE_BYTES
         return Ended(
-            outcome=cast(Literal["completed", "failed", "cancelled", "released"], outcome.outcome),
+            outcome=cast(
+                Literal["completed", "partial", "failed", "cancelled", "released"], outcome.outcome
+            ),
             usage=Usage(
                 lines=record.lines,
                 bytes=record.size,

@@ -20,6 +20,7 @@ MAX_METRICS = 100
 MAX_METRIC_NAME = 100
 MAX_MESSAGE = 500
 MAX_UNIT = 32
+MAX_FIGURES = 20
 
 
 class SaidProgress(Struct):
@@ -29,6 +30,7 @@ class SaidProgress(Struct):
     total: float | None = None
     unit: str | None = None
     message: str | None = None
+    figures: dict[str, float] | None = None
 
 
 class SaidCheckpoint(Struct):
@@ -94,6 +96,7 @@ class Reported(Struct, kw_only=True):
                 total=heard.total,
                 unit=heard.unit and heard.unit[:MAX_UNIT],
                 message=heard.message and heard.message[:MAX_MESSAGE],
+                figures=_few(heard.figures or {}),
             )
             self.unsaid = self.unseen = True
         if isinstance(said.checkpoint, SaidCheckpoint):
@@ -169,3 +172,7 @@ class Reported(Struct, kw_only=True):
         self.milestone_fraction = fraction
         self.milestone_message = progress.message
         return True
+
+
+def _few(figures: dict[str, float]) -> dict[str, float]:
+    return {name[:MAX_METRIC_NAME]: figures[name] for name in list(figures)[:MAX_FIGURES]}

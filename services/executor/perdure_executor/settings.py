@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from perdure_contract.identifiers import Name, as_name
+from perdure_contract.rsync.roots import roots
 from perdure_executor.errors import CannotStart
 
 PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "USER", "TMPDIR")
@@ -32,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Real paths of the programs that may be started; none means any."""
     environment: dict[str, str]
     """What children inherit."""
+    backup_roots: tuple[str, ...]
+    """Where the local paths of backups must lie."""
     directory: str
     """Where a program starts that names no directory: where the executor was started."""
 
@@ -70,6 +73,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             for queue in _listed(environment.get("PERDURE_EXECUTOR_QUEUES", ""), ",")
         ),
         programs=tuple(os.path.realpath(program) for program in programs) or None,
+        backup_roots=roots(environment),
         environment={name: environment[name] for name in PASSED_ON if name in environment},
         directory=str(Path.cwd()),
     )

@@ -9,7 +9,8 @@ from perdure_api.domain.parameters import bound
 from perdure_api.domain.rejections import Rejection
 from perdure_contract.facts import JobCreated, JobDeleted, JobFact, JobRevised
 from perdure_contract.jobs import JobDefinition, Source, Value
-from perdure_contract.specs import Limits, Retry, RunRequest
+from perdure_contract.retries import retry_of
+from perdure_contract.specs import Limits, RunRequest
 
 
 class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,6 +93,6 @@ def request_of(job: Job, values: dict[str, Value]) -> RunRequest:
         priority=made.priority,
         tags=made.tags,
         labels=made.labels,
-        retry=made.retry or Retry(),
+        retry=retry_of(made.spec, made.retry),
         limits=made.limits or Limits(),
     )

@@ -7,10 +7,17 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from perdure_api.domain.rejections import FieldError
-from perdure_api.kinds import batch, command, python
+from perdure_api.kinds import batch, command, python, rsync
+from perdure_contract.rsync.command import argv
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BatchSpec, BlobRef, CommandSpec, PythonSpec, Spec
 
 HIDDEN = "•••"
+
+
+def tag_of(spec: Spec) -> str:
+    """Give the name of its kind, as specs have it."""
+    return str(spec.__struct_config__.tag)
 
 
 def words_of(spec: Spec) -> str:
@@ -20,6 +27,8 @@ def words_of(spec: Spec) -> str:
             return command.words_of(spec)
         case PythonSpec():
             return python.words_of(spec)
+        case RsyncSpec():
+            return rsync.words_of(spec)
         case BatchSpec():
             return f"{words_of(spec.each)} for each item"
         case _:
@@ -33,6 +42,8 @@ def faults(spec: Spec, at: str) -> Iterator[FieldError]:
             yield from command.faults(spec, at)
         case PythonSpec():
             yield from python.faults(spec, at)
+        case RsyncSpec():
+            yield from rsync.faults(spec, at)
         case BatchSpec():
             yield from batch.faults(spec, at)
             yield from faults(spec.each, f"{at}/each")
@@ -47,6 +58,8 @@ def argv_of(spec: Spec) -> tuple[str, ...]:
             return command.argv_of(spec)
         case PythonSpec():
             return (words_of(spec),)
+        case RsyncSpec():
+            return argv(spec)
         case BatchSpec():
             return argv_of(spec.each)
         case _:

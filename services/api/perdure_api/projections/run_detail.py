@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from perdure_api.domain.run import AttemptRecord, Run, Stamp, evolve, state_at
 from perdure_api.domain.run_commands import actions
+from perdure_api.kinds import kind
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
 from perdure_api.store.event_log import read_stream
@@ -114,7 +115,7 @@ def run_view(run: Run, now: datetime, live: Progress | None = None) -> RunView:
     return RunView(
         id=run.id,
         name=request.name,
-        kind="command",
+        kind=kind.tag_of(run.request.spec),
         state=state,
         version=run.version,
         position=run.position,
@@ -165,6 +166,7 @@ def progress_view(run: Run, now: datetime, live: Progress | None = None) -> Prog
         fraction=fraction,
         eta_seconds=eta,
         message=progress.message,
+        figures=progress.figures,
     )
 
 

@@ -24,6 +24,8 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: float | None = None
     unit: Annotated[str, Meta(max_length=32)] | None = None
     message: Annotated[str, Meta(max_length=500)] | None = None
+    figures: dict[str, float] = {}
+    """More that is known by number, like bytes a second."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):

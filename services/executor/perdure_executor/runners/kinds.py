@@ -1,11 +1,13 @@
 """Which runner carries which kind of run."""
 
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import CommandSpec
 from perdure_contract.wire import Grant
 from perdure_executor.runners.command import CommandRunner
+from perdure_executor.runners.rsync import RsyncRunner
 from perdure_executor.runners.runner import Runner
 
-RUNNERS: dict[type, Runner] = {CommandSpec: CommandRunner()}
+RUNNERS: dict[type, Runner] = {CommandSpec: CommandRunner(), RsyncSpec: RsyncRunner()}
 
 
 def runner_of(grant: Grant) -> Runner:

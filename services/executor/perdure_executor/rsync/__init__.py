@@ -1,0 +1,1 @@
+"""rsync on this executor: which one is there, and the small program that watches it run."""
