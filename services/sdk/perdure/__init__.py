@@ -8,63 +8,81 @@
         print(client.wait(run.id).state)
 
 `Client` blocks, `AsyncClient` is awaited; the methods are the same. Refusals are exceptions, see
-`perdure.errors`.
+`perdure.errors`. Functions that Perdure calls say and ask through a `Context`.
+
+Each name is imported when it is first used, so that a function which needs the context alone does not
+load an HTTP client. Type checkers read the names in `__init__.pyi`.
 """
 
-from perdure.client import AsyncClient, Client
-from perdure.errors import (
-    BadAnswer,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NoServer,
-    NotFound,
-    PerdureError,
-    Problem,
-    TooMany,
-    Unauthorized,
-    Unavailable,
-    Unreachable,
-    WaitedTooLong,
-)
-from perdure.following import LinesSeen, ProgressSeen, StateSeen, Update
-from perdure.jobs import NewSchedule
-from perdure.log_of_events import EventView
-from perdure.new_run import NewRun, Requested
-from perdure_contract.jobs import JobDefinition, Parameter
-from perdure_contract.specs import CommandSpec, Limits, Retry
-from perdure_contract.triggers import CronTrigger, DateTrigger, IntervalTrigger
+import importlib
 
-__all__ = [
-    "AsyncClient",
-    "BadAnswer",
-    "Client",
-    "CommandSpec",
-    "Conflict",
-    "CronTrigger",
-    "DateTrigger",
-    "EventView",
-    "Forbidden",
-    "IntervalTrigger",
-    "Invalid",
-    "JobDefinition",
-    "Limits",
-    "LinesSeen",
-    "NewRun",
-    "NewSchedule",
-    "NoServer",
-    "NotFound",
-    "Parameter",
-    "PerdureError",
-    "Problem",
-    "ProgressSeen",
-    "Requested",
-    "Retry",
-    "StateSeen",
-    "TooMany",
-    "Unauthorized",
-    "Unavailable",
-    "Unreachable",
-    "Update",
-    "WaitedTooLong",
-]
+_HOMES = {
+    "perdure.client": (
+        "AsyncClient",
+        "Client",
+    ),
+    "perdure.context": (
+        "Cancelled",
+        "Context",
+        "Mark",
+    ),
+    "perdure.errors": (
+        "BadAnswer",
+        "Conflict",
+        "Forbidden",
+        "Invalid",
+        "NoServer",
+        "NotFound",
+        "PerdureError",
+        "Problem",
+        "TooMany",
+        "Unauthorized",
+        "Unavailable",
+        "Unreachable",
+        "WaitedTooLong",
+    ),
+    "perdure.following": (
+        "LinesSeen",
+        "ProgressSeen",
+        "StateSeen",
+        "Update",
+    ),
+    "perdure.jobs": ("NewSchedule",),
+    "perdure.log_of_events": ("EventView",),
+    "perdure.new_run": (
+        "NewRun",
+        "Requested",
+    ),
+    "perdure_contract.jobs": (
+        "JobDefinition",
+        "Parameter",
+    ),
+    "perdure_contract.specs": (
+        "CommandSpec",
+        "Limits",
+        "PythonSpec",
+        "Retry",
+    ),
+    "perdure_contract.triggers": (
+        "CronTrigger",
+        "DateTrigger",
+        "IntervalTrigger",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - the names are above, and in the stub
+
+
+def __getattr__(name: str) -> object:
+    """Import a name and keep it."""
+    if name not in _HOME_OF:
+        message = f"module 'perdure' has no attribute {name!r}"
+        raise AttributeError(message)
+    found = globals()[name] = getattr(importlib.import_module(_HOME_OF[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """Give the names that are here for users."""
+    return __all__

@@ -1,0 +1,229 @@
+"""A worker: calls the functions it is told to, one after the other, until nobody is there any more.
+
+Run as a file by an isolated interpreter, with the directories of the user's modules as arguments.
+"""
+
+import ctypes
+import faulthandler
+import fcntl
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType, ModuleType
+
+from perdure_executor.workers.calling import Caller
+from perdure_executor.workers.calls import HEAD, REJECTED, Answer, Call, decode_call, encode, framed
+from perdure_executor.workers.process import CONTROL_FD, READ_BYTES
+
+REPORT_FD = 3
+HIGH_FD = 100
+"""What we keep open lies from here on, so that the single digits are the function's."""
+MOST_CALLS = 200
+MOST_BYTES = 1 << 30
+"""A worker that holds more than this after a call, or has carried so many, carries no other."""
+FRESH_SECONDS = 2.0
+_SET_DEATH_SIGNAL = 1
+_SET_CHILD_SUBREAPER = 36
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Worker:
+    """Everything around a call: its streams and environment, and what it has cost and left."""
+
+    def __init__(self, control: socket.socket, path: list[str]) -> None:
+        """Get ready.
+
+        Args:
+            control: socket to whoever started us.
+            path: directories of the user's modules.
+        """
+        self._control = control
+        self._path = tuple(os.path.join(folder, "") for folder in path)
+        self._null = _high(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        self._high_water = _high(os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC))
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._caller = Caller()
+        self._calls = 0
+        self._loaded = 0
+        self._told: set[str] = set()
+
+    def serve(self) -> None:
+        """Answer calls until the other end of the socket is closed."""
+        while (received := self._receive()) is not None:
+            body, files = received
+            answer = self._carry(decode_call(body), files)
+            self._control.sendall(framed(encode(answer)))
+
+    def _receive(self) -> tuple[bytes, list[int]] | None:
+        data, files, _, _ = socket.recv_fds(self._control, READ_BYTES, 3)
+        while data:
+            if len(data) >= HEAD.size:
+                end = HEAD.size + HEAD.unpack_from(data)[0]
+                if len(data) >= end:
+                    return data[HEAD.size : end], files
+            more = self._control.recv(READ_BYTES)
+            if not more:
+                return None
+            data += more
+        return None
+
+    def _carry(self, call: Call, files: list[int]) -> Answer:
+        os.pwrite(
+            self._high_water, b"5", 0
+        )  # what the kernel holds for the peak falls to the present
+        spent, children_peak, _ = _used()
+        self._dress(call, files)
+        answer = self._caller.call(call)
+        self._undress()
+        alone = _reap()
+        total, new_children_peak, peak = _used()
+        answer.cpu = round(total - spent, 6)
+        answer.peak = max(peak, new_children_peak if new_children_peak > children_peak else 0)
+        self._calls += 1
+        answer.keep = alone and answer.outcome != REJECTED and self._is_fit(answer.peak)
+        answer.modules = self._new_modules()
+        return answer
+
+    def _dress(self, call: Call, files: list[int]) -> None:
+        """Give the call its streams and its environment."""
+        for target, file in enumerate(files, 1):
+            os.dup2(file, target)
+            os.close(file)
+        signal.signal(signal.SIGTERM, self._asked_to_end)
+        zone = os.environ.get("TZ")
+        for name in os.environ.keys() - call.env.keys():
+            del os.environ[name]
+        for name, value in call.env.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+        if call.env.get("TZ") != zone:
+            time.tzset()
+
+    def _undress(self) -> None:
+        """Send what was printed on its way, and let go of the streams."""
+        for stream in (sys.stdout, sys.stderr, *self._streams[1:]):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):  # the function has closed or replaced it
+                continue
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        _libc.fflush(None)
+        for target in (1, 2, REPORT_FD):
+            os.dup2(self._null, target)
+
+    def _asked_to_end(self, _number: int, _frame: FrameType | None) -> None:
+        self._caller.ask_to_end()
+
+    def _is_fit(self, peak: int) -> bool:
+        """Tell whether this process can carry another call."""
+        return (
+            self._calls < MOST_CALLS
+            and threading.active_count() == 1
+            and (peak < MOST_BYTES or _resident_bytes() < MOST_BYTES)
+            and not any(stream.closed for stream in self._streams)
+        )
+
+    def _new_modules(self) -> dict[str, int]:
+        """Give the user's files that were loaded since the last call, with when they were changed."""
+        if len(sys.modules) == self._loaded:
+            return {}
+        self._loaded = len(sys.modules)
+        found: dict[str, int] = {}
+        for module in list(sys.modules.values()):
+            name = getattr(module, "__file__", None)
+            if isinstance(name, str) and name.startswith(self._path) and name not in self._told:
+                self._told.add(name)
+                try:
+                    found[name] = os.stat(name).st_mtime_ns
+                except OSError:
+                    continue
+                _forget_fresh_bytecode(module, found[name])
+        return found
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to standard error, whatever that is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(record)
+
+
+def main() -> None:
+    """Serve the socket that our parent has left open for us."""
+    _libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=_high(CONTROL_FD))
+    path = sys.argv[1:]
+    sys.path[:0] = path
+    sys.argv = ["perdure"]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # they are text files
+    faulthandler.enable(2)
+    handler = _ToStandardError()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    worker = Worker(control, path)
+    gc.collect()
+    gc.freeze()
+    worker.serve()
+
+
+def _high(file: int) -> int:
+    """Move a descriptor out of the way of the single digits; closed in programs that are started."""
+    moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    os.close(file)
+    return moved
+
+
+def _used() -> tuple[float, int, int]:
+    """Give seconds of CPU, children included, and the peaks of a child's and of our memory in bytes."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return seconds, children.ru_maxrss * 1024, own.ru_maxrss * 1024
+
+
+def _reap() -> bool:
+    """Take what is left of children that have ended; tell whether there are no others.
+
+    Orphans come to us as children, so then no process of the call is left.
+    """
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE_BYTES
+
+
+def _forget_fresh_bytecode(module: ModuleType, changed_at: int) -> None:
+    """Delete the bytecode of a file that was changed just now.
+
+    Python compares whole seconds and sizes, and would take it for that of the next change.
+    """
+    cached = getattr(module, "__cached__", None)
+    if isinstance(cached, str) and time.time() - changed_at / 1e9 < FRESH_SECONDS:
+        try:
+            os.unlink(cached)
+        except OSError:
+            return
+
+
+if __name__ == "__main__":
+    main()
