@@ -180,6 +180,9 @@ def test_a_priority_is_set_and_a_run_declared_failed_from_the_menu(
 ) -> None:
     page = someone.page
     run = request_run(SLEEPS, labels={"none": "has-it"})
+    someone.goes_to("/")
+    attention = page.locator("#panel-attention li", has_text="No executor has none=has-it")
+    expect(attention).to_contain_text("1 run waits for it in queue default.")
     someone.goes_to(f"/runs/{run}")
     page.locator("#more summary").click()
     page.locator("#more").get_by_role("link", name="Priority").click()

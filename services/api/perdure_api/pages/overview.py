@@ -81,10 +81,31 @@ def _house_troubles(seen: views.Overview) -> list[Attention]:
     for queue in seen.unserved_queues:
         text = f"{counted(queue.queued, 'run waits', 'runs wait')} and no live executor serves it."
         found.append(_queue_trouble(queue.name, "No executor for queue", "waiting", text))
+    for place, unfit in enumerate(seen.unfit[:SHOWN]):
+        labels = unfit.lane.replace(",", ", ")
+        found.append(
+            Attention(
+                key=f"labels-{place}",
+                state="waiting",
+                title=f"No executor has {labels}",
+                id6=None,
+                href=f"/runs?state=queued&queue={unfit.queue}",
+                text=f"{_waiting(unfit.waiting)} for it in queue {unfit.queue}.",
+                at=None,
+                action="Executors",
+                action_href="/executors",
+            )
+        )
     for queue in seen.paused_queues:
         text = f"{counted(queue.queued, 'run waits', 'runs wait')} until it is resumed."
         found.append(_queue_trouble(queue.name, "Paused: queue", "paused", text))
     return found
+
+
+def _waiting(count: int) -> str:
+    if count > views.FAILED_COUNTED:
+        return f"More than {number(views.FAILED_COUNTED)} runs wait"
+    return counted(count, "run waits", "runs wait")
 
 
 def _stuck(runs: Sequence[StuckView]) -> list[Attention]:

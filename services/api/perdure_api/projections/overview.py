@@ -1,11 +1,13 @@
 """What people look for first: what needs attention, what runs now, how much is done."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 from msgspec import Struct
 
+from perdure_api.domain.lanes import serves
 from perdure_api.domain.run import Run
 from perdure_api.projections import run_list
 from perdure_api.projections.executors import list_executors
@@ -25,6 +27,14 @@ FROM perdure_views.run_list f WHERE f.tenant = $1 AND f.state = 'failed'
 AND f.ended_at > clock_timestamp() - interval '24 hours'
 AND NOT EXISTS (SELECT FROM perdure_views.run_list r WHERE r.rerun_of = f.run_id)"""
 
+_LANES: Final = """
+SELECT l.queue, l.lane, n.waiting FROM perdure.lanes l CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting FROM (
+        SELECT FROM perdure.runs r WHERE r.queue = l.queue AND r.lane = l.lane AND r.tenant = $1
+        AND r.phase = 'pending' AND (r.ready_at IS NULL OR r.ready_at <= clock_timestamp())
+        LIMIT $2) AS few) AS n
+WHERE l.lane <> '' AND n.waiting > 0 ORDER BY l.queue, l.lane"""
+
 _HOURS: Final = """
 SELECT date_bin('1 hour', ended_at, 'epoch') AS hour,
        count(*) FILTER (WHERE state = 'completed'), count(*) FILTER (WHERE state = 'failed'),
@@ -33,6 +43,16 @@ FROM perdure_views.run_list
 WHERE tenant = $1 AND state IN ('completed', 'failed', 'cancelled')
   AND ended_at >= date_bin('1 hour', clock_timestamp(), 'epoch') - make_interval(hours => $2 - 1)
 GROUP BY hour ORDER BY hour"""
+
+
+class Unfit(Struct, frozen=True, kw_only=True):
+    """Runs that ask for labels which no executor of their queue has."""
+
+    queue: str
+    lane: str
+    """The labels, like `gpu=yes,site=b`."""
+    waiting: int
+    """How many runs wait, up to `FAILED_COUNTED` + 1."""
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -47,6 +67,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     """Queues in which runs wait, and that no executor serves."""
     paused_queues: tuple[QueueView, ...]
     """Paused queues in which runs wait."""
+    unfit: tuple[Unfit, ...]
+    """What waits for labels that nobody has, in queues that are served."""
     running: tuple[Run, ...]
     """What runs now, latest first; at most `SHOWN`."""
     counts: dict[State, int]
@@ -82,12 +104,24 @@ async def overview(db: Database, tenant: str) -> Overview:
         lost_executors=tuple(executor for executor in executors if executor.state == "lost"),
         unserved_queues=tuple(q for q in waiting if not everywhere and q.name not in served),
         paused_queues=tuple(queue for queue in waiting if queue.paused),
+        unfit=await _unfit(db.pool, tenant, at_work),
         running=(await run_list.find(db, tenant, running, limit=SHOWN)).runs,
         counts=await run_list.counts(db, tenant, Filter()),
         executors=executors,
         slots=sum(executor.slots for executor in at_work),
         slots_used=sum(executor.running for executor in at_work),
     )
+
+
+async def _unfit(
+    pool: asyncpg.Pool, tenant: str, at_work: Sequence[ExecutorView]
+) -> tuple[Unfit, ...]:
+    found = []
+    for queue, lane, waiting in await pool.fetch(_LANES, tenant, FAILED_COUNTED + 1):
+        there = [e for e in at_work if not e.queues or queue in e.queues]
+        if there and not any(serves(e.labels, lane) for e in there):
+            found.append(Unfit(queue=queue, lane=lane, waiting=waiting))
+    return tuple(found)
 
 
 async def throughput(pool: asyncpg.Pool, tenant: str, *, hours: int = 24) -> tuple[Hour, ...]:
