@@ -74,3 +74,23 @@ def test_a_schedule_is_fired_and_backfilled_and_its_page_tells_of_both(
     expect(page.get_by_text("None of these")).to_be_visible()
     someone.allowed.append("422")
     someone.finds_no_barrier()
+
+
+def test_the_timeline_shows_what_was_and_what_comes_and_leads_there(
+    someone: Visitor, schedule: dict[str, Any]
+) -> None:
+    page = someone.page
+    someone.goes_to("/timeline?zoom=7d&job=paper")
+    lane = page.locator("#lane-paper")
+    expect(lane).to_contain_text("run")
+    expect(lane.locator(".m-planned").first).to_be_visible()
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("row").filter(has_text="Planned").first).to_be_visible()
+    someone.finds_no_barrier()
+    page.get_by_role("navigation", name="How much time").get_by_text("1\xa0h", exact=True).click()
+    assert "zoom=1h" in page.url
+    mark = lane.locator("a[href^='/runs']").first
+    mark.click()
+    page.wait_for_url("**/runs*")
+    someone.goes_to("/timeline?zoom=1h&from=1999-01-01T00:00:00Z")
+    expect(page.get_by_role("link", name="Now", exact=True)).to_be_visible()

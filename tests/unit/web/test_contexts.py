@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from perdure_api.pages import (
+    axis_contexts,
     contexts,
     event_words,
     job_contexts,
@@ -20,6 +21,7 @@ from perdure_contract.facts import FACTS
 CLASSES = [
     node
     for module in (
+        axis_contexts,
         contexts,
         job_contexts,
         metric_contexts,

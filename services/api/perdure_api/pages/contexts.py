@@ -16,7 +16,7 @@ from perdure_contract.objects import (
 )
 
 Section = Literal[
-    "overview", "runs", "new", "jobs", "schedules", "timeline", "queues", "executors", ""
+    "overview", "runs", "new", "jobs", "backups", "schedules", "timeline", "queues", "executors", ""
 ]
 
 
@@ -260,6 +260,8 @@ class RunFilter:
 
     state: str = ""
     """States with commas."""
+    job: str = ""
+    """One job."""
     queue: str = ""
     """One queue."""
     executor: str = ""

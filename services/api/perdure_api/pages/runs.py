@@ -59,7 +59,7 @@ async def runs_page(request: HttpRequest) -> ASGIApp:
     return html(template, {"frame": frame, "runs": page, "fragment": fragment}, headers=headers)
 
 
-FILTERS: Final = ("state", "queue", "executor", "tag", "q", "since")
+FILTERS: Final = ("state", "job", "queue", "executor", "tag", "q", "since")
 
 
 async def runs_context(
@@ -125,6 +125,7 @@ def wanted_of(chosen: RunFilter, now: datetime) -> run_list.Filter:
         since = now - timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
     return run_list.Filter(
         state=tuple(states),
+        job=(chosen.job,) if chosen.job else (),
         queue=(chosen.queue,) if chosen.queue else (),
         executor=(chosen.executor,) if chosen.executor else (),
         tag=(chosen.tag,) if chosen.tag else (),
@@ -138,6 +139,7 @@ def words_of(chosen: RunFilter, count: str | None, *, one: bool = False) -> str:
     words = [count] if count is not None else []
     words += [chosen.state.replace(",", " or ")] if chosen.state else []
     words.append("run" if one else "runs")
+    words += [f"of job {chosen.job}"] if chosen.job else []
     words += [f"in queue {chosen.queue}"] if chosen.queue else []
     words += [f"on executor {chosen.executor}"] if chosen.executor else []
     words += [f"tagged {chosen.tag}"] if chosen.tag else []

@@ -127,7 +127,7 @@ async def fires_of(
     pool: asyncpg.Pool, schedule_id: str, *, before: datetime | None, limit: int, outcome: str = ""
 ) -> list[FireView]:
     """Give what became of a schedule's fire times, the latest first; of one outcome or of all."""
-    return [_fire(row) for row in await pool.fetch(FIRES, schedule_id, before, limit, outcome)]
+    return [fire_view(row) for row in await pool.fetch(FIRES, schedule_id, before, limit, outcome)]
 
 
 async def latest_fires(
@@ -136,7 +136,7 @@ async def latest_fires(
     """Give what became of the last few fire times of some schedules, the latest first."""
     found: dict[str, list[FireView]] = {schedule_id: [] for schedule_id in schedule_ids}
     for schedule_id, *fire in await pool.fetch(LATEST, list(schedule_ids), count):
-        found[schedule_id].append(_fire(fire))
+        found[schedule_id].append(fire_view(fire))
     return found
 
 
@@ -144,10 +144,11 @@ async def fires_at(
     pool: asyncpg.Pool, schedule_id: str, times: Sequence[datetime]
 ) -> list[FireView]:
     """Give what became of some fire times, in order."""
-    return [_fire(row) for row in await pool.fetch(FIRES_AT, schedule_id, list(times))]
+    return [fire_view(row) for row in await pool.fetch(FIRES_AT, schedule_id, list(times))]
 
 
-def _fire(row: Sequence[Any]) -> FireView:
+def fire_view(row: Sequence[Any]) -> FireView:
+    """Show a row of fire_at, since, count, outcome, why and run."""
     fire_at, since, count, outcome, why, run = row
     return FireView(
         fire_at=rfc3339(since or fire_at),
