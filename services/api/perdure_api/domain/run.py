@@ -1,6 +1,6 @@
 """The state of a run, folded from its events.
 
-    requested ─► pending ─► running ─► completed | failed | cancelled
+    requested ─► pending ─► running ─► completed | partial | failed | cancelled
                  ▲  │ ▲        │ └──► cancelling ──► cancelled
                  │  ▼ └────────┘ retry, lost, released
                paused
@@ -13,7 +13,7 @@ into queued ones without an event. Decisions about runs are in `run_commands` (p
 from datetime import datetime
 from typing import Literal, assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from perdure_contract.facts import (
@@ -136,6 +136,10 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     checkpoint: CheckpointRecord | None = None
     items: ItemCounts | None = None
     """Of a batch."""
+    settled: int = 0
+    """Every item up to here has an outcome."""
+    begun: tuple[int, ...] = ()
+    """Items that the latest attempt last said to have begun, without an outcome yet."""
     only_chosen: bool = False
     """Whether the next attempt does the items that were chosen for another try, and no others."""
     progress: Progress | None = None
@@ -215,10 +219,16 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
         case RunItemsPlanned():
             return replace(run, items=ItemCounts(total=fact.total))
         case RunItemsRecorded():
-            return replace(run, items=run.items and counted(run.items, fact.spans))
+            return replace(
+                run,
+                items=run.items and counted(run.items, fact.spans),
+                settled=fact.cursor,
+                begun=fact.begun,
+            )
         case RunItemsRetried():
             items = run.items and replace(run.items, failed=run.items.failed - fact.count)
-            return replace(_again(run, stamp), items=items, only_chosen=True)
+            run = replace(_again(run, stamp), items=items, settled=fact.cursor)
+            return replace(run, only_chosen=True)
         case AttemptFailed():
             # A stuck attempt was ended from here: whatever its executor still says is late.
             ended: AttemptState = "fenced" if fact.failure.reason == "stuck" else "failed"
@@ -257,9 +267,13 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
         case RunReprioritised():
             return replace(run, priority=fact.priority)
         case RunResumed():
-            return replace(_again(run, stamp), start_from=fact.checkpoint)
+            run = replace(_again(run, stamp), start_from=fact.checkpoint)
+            if fact.items is UNSET or fact.cursor is UNSET:
+                return run
+            return replace(run, items=fact.items, settled=fact.cursor)
         case RunRestarted():
-            return replace(_again(run, stamp), start_from=fact.from_checkpoint)
+            run = replace(_again(run, stamp), start_from=fact.from_checkpoint)
+            return run if fact.from_checkpoint is not None else _without_outcomes(run)
         case ReportRefused():
             return replace(run, refused=(*run.refused, f"{fact.attempt}:{fact.kind}")[-32:])
         case RunCompleted():
@@ -298,7 +312,16 @@ def _started(run: Run, fact: AttemptStarted, stamp: Stamp) -> Run:
         progress=None,
         milestone_at=None,
         metrics={},
+        begun=(),
     )
+
+
+def _without_outcomes(run: Run) -> Run:
+    """Let every item of a batch be done anew; the numbers of its checkpoints go on."""
+    if run.items is None:
+        return run
+    mark = run.checkpoint and replace(run.checkpoint, cursor=0)
+    return replace(run, items=ItemCounts(total=run.items.total), settled=0, checkpoint=mark)
 
 
 def counted(items: ItemCounts, spans: tuple[OutcomeSpan, ...]) -> ItemCounts:
@@ -361,6 +384,8 @@ def _again(run: Run, stamp: Stamp) -> Run:
         result=None,
         result_blob=None,
         deleted=False,
+        begun=(),
+        only_chosen=False,
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.retry import wait_before_next
@@ -22,6 +22,7 @@ from perdure_contract.facts import (
     RunFact,
     RunFailed,
     RunHeld,
+    RunItemsRetried,
     RunQueued,
     RunReleased,
     RunReprioritised,
@@ -29,11 +30,26 @@ from perdure_contract.facts import (
     RunResumed,
     Silence,
 )
+from perdure_contract.items import ItemCounts, Range
 from perdure_contract.objects import State
 
 
 class Command(Struct, frozen=True, kw_only=True):
     """Something asked of one run."""
+
+
+class Chosen(Struct, frozen=True, kw_only=True):
+    """Failed items that were picked, as they were found in the store."""
+
+    items: tuple[Range, ...]
+    count: int
+
+
+class LeftOutcomes(Struct, frozen=True, kw_only=True):
+    """What a batch has of its outcomes when it goes back to an older checkpoint."""
+
+    items: ItemCounts
+    cursor: int
 
 
 class Cancel(Command, frozen=True, kw_only=True):
@@ -51,6 +67,8 @@ class Resume(Command, frozen=True, kw_only=True):
     """Go on from a checkpoint, the last one by default."""
 
     checkpoint: int | None = None
+    left: LeftOutcomes | None = None
+    """Of a batch, when the checkpoint is an older one; looked up in the store."""
     reason: str | None = None
 
 
@@ -58,6 +76,16 @@ class Restart(Command, frozen=True, kw_only=True):
     """Start again; the budget of retries starts anew, an open attempt is fenced."""
 
     origin: Literal["beginning", "checkpoint"] | None = None
+    reason: str | None = None
+
+
+class RetryItems(Command, frozen=True, kw_only=True):
+    """Do items of a batch again that failed: those chosen, or all, and no others."""
+
+    chosen: Chosen | None = None
+    """None for all that failed."""
+    first_failed: int = 1
+    """The first of those that failed, chosen or not; looked up in the store."""
     reason: str | None = None
 
 
@@ -170,6 +198,10 @@ LEGAL: dict[Action, tuple[State, ...]] = {
 """Where each action is legal, by the state people see."""
 
 
+_NEED_ITEMS: frozenset[Action] = frozenset({"resume", "restart", "retry-items"})
+"""What begins another attempt at the same input."""
+
+
 def why_not(run: Run, action: Action, now: datetime) -> str | None:
     """Say in words why an action is not legal now, or None where it is."""
     return why_not_in(
@@ -177,20 +209,30 @@ def why_not(run: Run, action: Action, now: datetime) -> str | None:
         action,
         has_checkpoint=run.checkpoint is not None,
         is_deleted=run.deleted,
+        items=run.items,
     )
 
 
 def why_not_in(
-    state: State, action: Action, *, has_checkpoint: bool, is_deleted: bool
+    state: State,
+    action: Action,
+    *,
+    has_checkpoint: bool,
+    is_deleted: bool,
+    items: ItemCounts | None = None,
 ) -> str | None:
     """Say the same of any run of which no more than this is known: for counting many."""
     if state not in LEGAL[action]:
         needed = ", ".join(LEGAL[action])
         return f"The run is {state}; {action} needs one of: {needed}."
+    if action == "retry-items" and items is None:
+        return "Only a batch run has items."
+    if action in _NEED_ITEMS and items is not None and is_deleted:
+        return "Its items were removed; request it again with its input."
     if action == "resume" and not has_checkpoint:
         return "No checkpoint was written; restart runs it from the beginning."
-    if action == "retry-items":
-        return "Only a batch run has items."
+    if action == "retry-items" and items is not None and items.failed == 0:
+        return "None of its items failed."
     if action == "delete" and is_deleted:
         return "Its content was removed already."
     return None
@@ -214,6 +256,7 @@ ACTION_OF: dict[type[Command], Action] = {
     Cancel: "cancel",
     Resume: "resume",
     Restart: "restart",
+    RetryItems: "retry-items",
     RetryNow: "retry-now",
     Hold: "hold",
     Release: "release",
@@ -247,6 +290,8 @@ def decide(  # noqa: C901, PLR0911, PLR0912 -- one arm a command
             return _resume(run, command)
         case Restart():
             return _restart(run, command)
+        case RetryItems():
+            return _retry_items(run, command)
         case RetryNow():
             return (RunQueued(run=run.id, why="retry-now"),)
         case Hold():
@@ -269,7 +314,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 -- one arm a command
 
 def _cancel(run: Run, command: Cancel) -> tuple[RunFact, ...]:
     if not run.is_open:
-        return (RunCancelled(run=run.id, reason=command.reason),)
+        return (RunCancelled(run=run.id, reason=command.reason, items=items_of(run)),)
     if run.phase == "cancelling" and (run.cancel_forced or not command.force):
         return ()
     return (CancelRequested(run=run.id, reason=command.reason, force=command.force),)
@@ -279,7 +324,11 @@ def _close_forced(run: Run) -> tuple[RunFact, ...]:
     if run.phase != "cancelling" or not run.cancel_forced or run.attempt is None:
         return ()
     closed = RunCancelled(
-        run=run.id, attempt=run.attempt.number, reason=run.cancel_reason, forced=True
+        run=run.id,
+        attempt=run.attempt.number,
+        reason=run.cancel_reason,
+        forced=True,
+        items=items_of(run),
     )
     return (closed,)
 
@@ -303,7 +352,12 @@ def _lose(run: Run, command: Lose, now: datetime) -> tuple[RunFact, ...]:
         return ()
     fact = AttemptLost(run=run.id, attempt=attempt.number, evidence=command.evidence)
     if run.phase == "cancelling":
-        ended = RunCancelled(run=run.id, attempt=attempt.number, reason=run.cancel_reason)
+        ended = RunCancelled(
+            run=run.id,
+            attempt=attempt.number,
+            reason=run.cancel_reason,
+            items=items_of(run),
+        )
         return (fact, ended)
     return (fact, after_failure(run, lost(fact), now, lost_in_a_row=run.lost_in_a_row + 1))
 
@@ -319,7 +373,12 @@ def _end_stuck(run: Run, command: EndStuck, now: datetime) -> tuple[RunFact, ...
         f"{silence.allowed_seconds:.0f} s are allowed.",
     )
     failed = AttemptFailed(
-        run=run.id, attempt=attempt.number, failure=failure, progress=run.progress, silence=silence
+        run=run.id,
+        attempt=attempt.number,
+        failure=failure,
+        progress=run.progress,
+        silence=silence,
+        items=items_of(run),
     )
     return (failed, after_failure(run, failure, now, lost_in_a_row=0))
 
@@ -337,7 +396,13 @@ def _take_back(run: Run, command: TakeBack) -> tuple[RunFact, ...]:
     if not run.is_open or attempt is None or attempt.number != command.attempt:
         return ()
     if run.phase == "cancelling":
-        return (RunCancelled(run=run.id, attempt=attempt.number, reason=run.cancel_reason),)
+        taken = RunCancelled(
+            run=run.id,
+            attempt=attempt.number,
+            reason=run.cancel_reason,
+            items=items_of(run),
+        )
+        return (taken,)
     mark = run.checkpoint.number if run.checkpoint is not None else None
     return (
         AttemptReleased(run=run.id, attempt=attempt.number, checkpoint=mark),
@@ -366,7 +431,34 @@ def _resume(run: Run, command: Resume) -> tuple[RunFact, ...] | Rejection:
             message=f"There is no checkpoint {number}; the last one is {last}.",
             current_version=run.version,
         )
-    return (RunResumed(run=run.id, checkpoint=number, reason=command.reason),)
+    left = command.left
+    resumed = RunResumed(
+        run=run.id,
+        checkpoint=number,
+        reason=command.reason,
+        items=UNSET if left is None else left.items,
+        cursor=UNSET if left is None else left.cursor,
+    )
+    return (resumed,)
+
+
+def _retry_items(run: Run, command: RetryItems) -> tuple[RunFact, ...]:
+    chosen = command.chosen
+    failed = 0 if run.items is None else run.items.failed
+    first = command.first_failed if chosen is None else chosen.items[0].first
+    retried = RunItemsRetried(
+        run=run.id,
+        items=() if chosen is None else chosen.items,
+        count=failed if chosen is None else chosen.count,
+        cursor=min(run.settled, first - 1),
+        reason=command.reason,
+    )
+    return (retried,)
+
+
+def items_of(run: Run) -> ItemCounts | UnsetType:
+    """Give how the items of a batch stand, for the event that ends an attempt."""
+    return UNSET if run.items is None else run.items
 
 
 def _restart(run: Run, command: Restart) -> tuple[RunFact, ...] | Rejection:

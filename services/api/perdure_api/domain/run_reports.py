@@ -12,8 +12,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from perdure_api.domain.item_reports import NewOutcomes, recorded
 from perdure_api.domain.run import OWN_ENDS, Run
-from perdure_api.domain.run_commands import after_failure
+from perdure_api.domain.run_commands import after_failure, items_of
 from perdure_contract.facts import (
     AttemptFailed,
     AttemptReleased,
@@ -24,6 +25,7 @@ from perdure_contract.facts import (
     RunCheckpointed,
     RunCompleted,
     RunFact,
+    RunPartiallyCompleted,
     RunProgressed,
     RunQueued,
 )
@@ -64,8 +66,9 @@ def hear(
     now: datetime,
     *,
     result_blob: BlobRef | None = None,
+    new: NewOutcomes | None = None,
 ) -> Heard:
-    """Decide about one report."""
+    """Decide about one report; `new` is what a report on items tells that was not known."""
     current = run.attempt
     if (
         current is None
@@ -77,7 +80,7 @@ def hear(
         case Checkpoint():
             return _checkpoint(run, attempt, finding)
         case ItemsRecorded():
-            return Heard("refused", why="the run is no batch")
+            return _items(run, attempt, finding, new)
         case ProgressMade():
             return _progress(run, attempt, finding)
         case LogChunk():
@@ -130,6 +133,15 @@ def _checkpoint(run: Run, attempt: Attempt, finding: Checkpoint) -> Heard:
     return Heard("accepted", (fact,))
 
 
+def _items(run: Run, attempt: Attempt, said: ItemsRecorded, new: NewOutcomes | None) -> Heard:
+    if run.items is None or new is None:
+        return Heard("refused", why="the run is no batch")
+    last = 0 if run.checkpoint is None else run.checkpoint.number
+    if said.number <= last:
+        return Heard("duplicate", why=f"checkpoint {said.number} was known")
+    return Heard("accepted", recorded(run, attempt, said, new))
+
+
 def _progress(run: Run, attempt: Attempt, finding: ProgressMade) -> Heard:
     if not finding.milestone or finding.progress == run.progress:
         return Heard("accepted")
@@ -149,12 +161,18 @@ def _ended(
         "peak_memory_bytes": usage.peak_memory_bytes,
         "progress": end.progress,
         "metrics": end.metrics,
+        "items": items_of(run),
     }
     result: dict[str, Json] = {"result": end.result, "result_blob": result_blob}
     number = attempt.number
     match end.outcome:
+        case "completed" if run.items is not None and run.items.pending + run.items.failed > 0:
+            # Only what did all there was to do is complete: nothing leads back from there.
+            return (RunPartiallyCompleted(run=run.id, attempt=number, **common, **result),)
         case "completed":
             return (RunCompleted(run=run.id, attempt=number, **common, **result),)
+        case "partial":
+            return (RunPartiallyCompleted(run=run.id, attempt=number, **common, **result),)
         case "cancelled":
             cancelled = RunCancelled(
                 run=run.id, attempt=number, reason=run.cancel_reason, **common, **result
@@ -174,5 +192,8 @@ def _ended(
             failure = end.failure or Failure(reason="error", message="The executor gave no reason.")
             failed = AttemptFailed(run=run.id, attempt=number, failure=failure, **common)
             if run.phase == "cancelling":
-                return (failed, RunCancelled(run=run.id, attempt=number, reason=run.cancel_reason))
+                cancelled = RunCancelled(
+                    run=run.id, attempt=number, reason=run.cancel_reason, items=items_of(run)
+                )
+                return (failed, cancelled)
             return (failed, after_failure(run, failure, now, lost_in_a_row=0))

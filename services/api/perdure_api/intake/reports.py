@@ -2,16 +2,28 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
+import asyncpg
 import msgspec
+import zstandard
 
 from perdure_api.domain.callers import Caller, executor_caller
 from perdure_api.domain.run_reports import KINDS, hear
 from perdure_api.store.batch import Batch, FactTooLargeError
+from perdure_api.store.items import Settling, record
 from perdure_api.store.writer import Work, Writer
 from perdure_contract import wire
 from perdure_contract.specs import BlobRef
-from perdure_contract.wire import Ended, LogChunk, ProgressMade, Report, Verdict
+from perdure_contract.wire import (
+    Ended,
+    ItemDone,
+    ItemsRecorded,
+    LogChunk,
+    ProgressMade,
+    Report,
+    Verdict,
+)
 
 COUNT_REFUSED = """
 INSERT INTO perdure.refusals (tenant, run_id, attempt, kind, why, actor)
@@ -24,6 +36,11 @@ INSERT INTO perdure.live_progress (run_id, attempt, progress, at) VALUES ($1::te
 ON CONFLICT (run_id) DO UPDATE
 SET attempt = excluded.attempt, progress = excluded.progress, at = excluded.at"""
 
+MAX_OUTCOME_BYTES: Final = 64 << 20
+"""What a report on items may unpack to."""
+
+_outcomes: Final = msgspec.msgpack.Decoder(list[ItemDone])
+
 
 class Reports:
     """Takes batches of reports."""
@@ -35,23 +52,69 @@ class Reports:
         """Store a batch and say of each report whether it counted; repeating a batch is harmless."""
         by = executor_caller(said.executor)
 
+        outcomes = {
+            index: read_outcomes(report.finding)
+            for index, report in enumerate(said.reports)
+            if isinstance(report.finding, ItemsRecorded)
+        }
+        settling: dict[str, Settling] = {}
+
+        async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:
+            settling.clear()
+            asked: dict[str, list[int]] = {}
+            for index, items in outcomes.items():
+                run_id = said.reports[index].attempt.run
+                asked.setdefault(run_id, []).extend(item.ordinal for item in items)
+            for run_id, ordinals in asked.items():
+                run = batch.run(run_id)
+                if run is not None and run.items is not None:
+                    settling[run_id] = await Settling.look_up(connection, run, ordinals)
+
         def perform(batch: Batch) -> Callable[[], tuple[Verdict, ...]]:
-            verdicts = tuple(_take(batch, report, by) for report in said.reports)
+            verdicts = tuple(
+                _take(batch, report, by, outcomes.get(index), settling.get(report.attempt.run))
+                for index, report in enumerate(said.reports)
+            )
             return lambda: verdicts
 
         runs = tuple({report.attempt.run for report in said.reports})
-        work = Work(perform=perform, runs=runs, weight=max(1, len(said.reports)))
+        weight = max(1, len(said.reports))
+        prepare = look_up if outcomes else None
+        work = Work(perform=perform, prepare=prepare, runs=runs, weight=weight)
         done = await self._writer.submit(work)
         return wire.Confirmed(verdicts=done.result, position=done.position)
 
 
-def _take(batch: Batch, report: Report, by: Caller) -> Verdict:
+def read_outcomes(said: ItemsRecorded) -> list[ItemDone]:
+    """Unpack the outcomes of a report.
+
+    Raises:
+        msgspec.ValidationError: when they cannot be read.
+    """
+    try:
+        data = zstandard.ZstdDecompressor().decompress(
+            said.outcomes, max_output_size=MAX_OUTCOME_BYTES
+        )
+    except zstandard.ZstdError as error:
+        message = f"outcomes are not compressed as they must be: {error}"
+        raise msgspec.ValidationError(message) from error
+    return _outcomes.decode(data)
+
+
+def _take(
+    batch: Batch,
+    report: Report,
+    by: Caller,
+    items: list[ItemDone] | None,
+    settling: Settling | None,
+) -> Verdict:
     attempt, finding = report.attempt, report.finding
     run = batch.run(attempt.run)
     if run is None:
         return "refused"
     blob = _blob_of(finding)
-    heard = hear(run, attempt, finding, batch.now, result_blob=blob)
+    new = None if items is None or settling is None else settling.new_of(run, items)
+    heard = hear(run, attempt, finding, batch.now, result_blob=blob, new=new)
     if heard.verdict == "accepted":
         try:
             batch.append_run(run, heard.facts, by)
@@ -59,6 +122,10 @@ def _take(batch: Batch, report: Report, by: Caller) -> Verdict:
             _count(batch, report, by, run.tenant, str(error))
             return "refused"
         match finding:
+            case ItemsRecorded() if new is not None and settling is not None and new.outcomes:
+                settling.keep(new)
+                sql, arguments = record(run.id, attempt.number, finding.number, new)
+                batch.execute(sql, *arguments)
             case LogChunk():
                 batch.add_log(attempt, finding)
             case ProgressMade():

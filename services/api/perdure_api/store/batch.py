@@ -15,6 +15,7 @@ from msgspec import Struct
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.run import Run, Stamp, evolve
 from perdure_api.store.state import StreamRow, StreamState, evolve_stream
+from perdure_api.store import items
 from perdure_contract import facts
 from perdure_contract.facts import AnyFact, RunFact
 from perdure_contract.identifiers import run_stream
@@ -81,6 +82,22 @@ class Batch:
         del self.statements[mark[1] :]
         del self.late[mark[2] :]
         for undo in reversed(self._undo):
+    def once_committed(self, act: Callable[[], None]) -> None:
+        """Have something done after the commit; it must not block or raise."""
+        self.committed.append(act)
+
+    def freed(self) -> list[tuple[str, str]]:
+        """Give executor and queue of each attempt that was open before and is not any more."""
+        return [place for run_id, place in self._were_open.items() if not self.runs[run_id].is_open]
+
+    def placed(self, run: Run) -> Run:
+        """Give a run as it was at some point of this batch, with positions in the log, once stored."""
+        if self._loaded.get(run.id) == run.version:
+            return run
+        first = self.base + 1
+        created = run.created + first if run.id in self.new_runs else run.created
+        return replace(run, position=run.position + first, created=created)
+
             undo()
         self._undo.clear()
 
@@ -155,6 +172,8 @@ class Batch:
         """Append facts to a stream that is not a run's; begin it when it is new."""
         for fact in decided:
             row = self.streams.get(stream)
+            for sql, arguments in items.statements_after(run, fact):
+                self.execute(sql, *arguments)
             position = len(self.events)
             version = 1 if row is None else row.version + 1
             self._add(fact, stream, version, by.tenant, by, correlation=correlation, cause=None)

@@ -5,6 +5,8 @@ GRANT USAGE ON SCHEMA perdure TO perdure_app;
 
 -- Truth: written once.
 GRANT SELECT, INSERT ON perdure.events, perdure.blobs, perdure.log_chunks TO perdure_app;
+GRANT SELECT, INSERT, UPDATE (sha256, total, bytes, fields) ON perdure.inputs TO perdure_app;
+GRANT SELECT, INSERT ON perdure.input_chunks, perdure.run_inputs TO perdure_app;
 GRANT SELECT, UPDATE (position, chain, time) ON perdure.head TO perdure_app;
 GRANT SELECT ON perdure.migrations TO perdure_app;
 
@@ -15,13 +17,17 @@ GRANT SELECT, INSERT, UPDATE ON
 TO perdure_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     perdure.sessions, perdure.lanes, perdure.queue_starts, perdure.live_progress, perdure.answers,
-    perdure.login_links, perdure.web_sessions, perdure.checkpoints
+    perdure.login_links, perdure.web_sessions, perdure.checkpoints, perdure.items
 TO perdure_app;
 
 -- What the owner does for the application, one narrow function each.
-REVOKE ALL ON FUNCTION perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid)
+REVOKE ALL ON FUNCTION
+    perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid),
+    perdure.remove_unused_inputs(timestamptz)
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid)
+GRANT EXECUTE ON FUNCTION
+    perdure.add_event_partition(bigint, bigint), perdure.remove_content(uuid),
+    perdure.remove_unused_inputs(timestamptz)
 TO perdure_app;
 
 -- Views can be dropped and rebuilt at will, so the application owns them.

@@ -89,6 +89,8 @@ class RunItemsRetried(Fact, frozen=True, kw_only=True):
     items: tuple[Range, ...]
     """Which ones; none for all that failed."""
     count: int
+    cursor: int = 0
+    """Every item up to here still has an outcome."""
     reason: str | None = None
 
 
@@ -194,6 +196,10 @@ class RunResumed(Fact, frozen=True, kw_only=True):
     run: str
     checkpoint: int
     reason: str | None = None
+    items: ItemCounts | UnsetType = UNSET
+    """Of a batch that goes back to an older checkpoint: what is left of its outcomes."""
+    cursor: int | UnsetType = UNSET
+    """With `items`: every item up to here still has an outcome."""
 
 
 class RunRestarted(Fact, frozen=True, kw_only=True):
@@ -231,16 +237,16 @@ class RunCompleted(Usage, Fact, frozen=True, kw_only=True):
 
 
 class RunPartiallyCompleted(Usage, Fact, frozen=True, kw_only=True):
-    """A batch came to its end, and some of its items failed."""
+    """A run came to its end without everything: items of a batch failed, files were not copied."""
 
     event: ClassVar[str] = "run.partially-completed"
     run: str
     attempt: int
-    items: ItemCounts
     progress: Progress | None = None
     metrics: dict[str, float] = {}
     result: Json = None
     result_blob: BlobRef | None = None
+    items: ItemCounts | UnsetType = UNSET
 
 
 class RunCancelled(Usage, Fact, frozen=True, kw_only=True):

@@ -1,0 +1,290 @@
+"""The items of a batch as people and programs see them: pages by outcome and text, counts, CSV.
+
+Items without a row have no outcome yet; their keys stand with the input. So a page reads chunks of the
+input, a thousand items each, and what is known of the items in them. Where only outcomes are asked for,
+their index alone is read. Every page looks at a bounded part of a batch of any size.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Final, Literal
+
+import asyncpg
+from msgspec import Struct
+
+from perdure_api.domain.run import Run
+from perdure_api.kinds.items import keys_in, unpacked
+from perdure_contract.items import ItemCounts
+from perdure_contract.objects import ItemCountsView, ItemView
+from perdure_contract.specs import BatchSpec, InputRef, Json
+
+ItemOutcome = Literal["pending", "done", "failed", "skipped", "filtered"]
+FINAL: Final[frozenset[str]] = frozenset({"done", "failed", "skipped", "filtered"})
+
+CHUNKS_AT_ONCE: Final = 4
+SEARCHED_CHUNKS: Final = 40
+"""Chunks that hold something wanted and are taken apart for one page; more follow on the next."""
+EXPORTED_AT_ONCE: Final = 1000
+CSV_HEAD: Final = ("ordinal", "key", "outcome", "tries", "error", "attempt")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet calculate: such a text gets an apostrophe before it."""
+
+_ROWS: Final = """
+SELECT ordinal, key, outcome, tries, error, attempt FROM perdure.items
+WHERE run_id = $1::text::uuid AND outcome = $2 AND ordinal > $3 ORDER BY ordinal LIMIT $4"""
+
+_ROWS_WITHIN: Final = """
+SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+WHERE run_id = $1::text::uuid AND ordinal BETWEEN $2 AND $3"""
+
+_CHUNKS: Final = """
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
+WHERE input = $1::text::uuid AND last_ordinal > $2 ORDER BY first_ordinal LIMIT $3"""
+
+_CHUNKS_WITH_PENDING: Final = """
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks AS c
+WHERE input = $1::text::uuid AND last_ordinal > $2 AND last_ordinal - first_ordinal + 1 > (
+  SELECT count(*) FROM perdure.items AS i WHERE i.run_id = $4::text::uuid
+  AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND i.outcome IS NOT NULL)
+ORDER BY first_ordinal LIMIT $3"""
+
+_CHUNKS_WITH_TEXT: Final = """
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks AS c
+WHERE input = $1::text::uuid AND last_ordinal > $2 AND (
+  strpos(lower(keys), $5) > 0
+  OR (keys IS NULL AND $6::int BETWEEN first_ordinal AND last_ordinal)
+  OR EXISTS (
+    SELECT FROM perdure.items AS i WHERE i.run_id = $4::text::uuid AND i.outcome = 'failed'
+    AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND strpos(lower(i.error), $5) > 0))
+ORDER BY first_ordinal LIMIT $3"""
+
+_CHUNK_OF: Final = """
+SELECT first_ordinal, data FROM perdure.input_chunks
+WHERE input = $1::text::uuid AND first_ordinal <= $2 ORDER BY first_ordinal DESC LIMIT 1"""
+
+_MAX_INT: Final = 2**31 - 1
+
+
+class ItemPage(Struct, frozen=True):
+    """Some items in order; `next` leads on, null at the end. A page may be short and yet lead on."""
+
+    items: tuple[ItemView, ...]
+    next: str | None
+
+
+def input_of(run: Run) -> InputRef | None:
+    """Give the stored input of a batch; none of any other run."""
+    spec = run.request.spec
+    return spec.input if isinstance(spec, BatchSpec) else None
+
+
+def counts_view(items: ItemCounts | None) -> ItemCountsView | None:
+    """Show how the items of a batch stand."""
+    if items is None:
+        return None
+    return ItemCountsView(
+        total=items.total,
+        pending=items.pending,
+        done=items.done,
+        failed=items.failed,
+        skipped=items.skipped,
+        filtered=items.filtered,
+    )
+
+
+async def items_page(
+    pool: asyncpg.Pool,
+    run: Run,
+    *,
+    outcomes: Collection[ItemOutcome] = (),
+    q: str | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> ItemPage:
+    """Give items after an ordinal.
+
+    Args:
+        pool: Where to read.
+        run: The run; none of its items are there when it is no batch or was deleted.
+        outcomes: Only these; all when empty.
+        q: Only those whose key or error contains this text, whatever its case.
+        after: Items with a greater ordinal.
+        limit: At most so many.
+    """
+    ref = input_of(run)
+    if ref is None:
+        return ItemPage((), None)
+    if q is None and outcomes and FINAL.issuperset(outcomes):
+        found = await _by_outcome(pool, run, outcomes, after, limit + 1)
+        shown = found[:limit]
+        return ItemPage(tuple(shown), str(shown[-1].ordinal) if len(found) > limit else None)
+    return await _by_chunk(pool, run, ref, _Wanted(frozenset(outcomes), q, after, limit))
+
+
+async def item_value(pool: asyncpg.Pool, run: Run, ordinal: int) -> Json:
+    """Give an item as it was given with the input; none when it is not there any more."""
+    ref = input_of(run)
+    row = None if ref is None else await pool.fetchrow(_CHUNK_OF, ref.input, ordinal)
+    if row is None:
+        return None
+    values = unpacked(row[1])
+    at = ordinal - row[0]
+    return values[at] if 0 <= at < len(values) else None
+
+
+async def items_csv(
+    pool: asyncpg.Pool,
+    run: Run,
+    *,
+    outcomes: Collection[ItemOutcome] = (),
+    q: str | None = None,
+) -> AsyncIterator[bytes]:
+    """Give all items that are wanted as CSV with a header, some at a time."""
+    yield _csv([CSV_HEAD])
+    after: int | None = 0
+    while after is not None:
+        page = await items_page(
+            pool, run, outcomes=outcomes, q=q, after=after, limit=EXPORTED_AT_ONCE
+        )
+        yield _csv(
+            (
+                item.ordinal,
+                _harmless(item.key),
+                item.outcome,
+                item.tries,
+                _harmless(item.error or ""),
+                item.attempt,
+            )
+            for item in page.items
+        )
+        after = None if page.next is None else int(page.next)
+
+
+async def ordinals_of(
+    pool: asyncpg.Pool | asyncpg.Connection, run: Run, keys: Sequence[str]
+) -> dict[str, int]:
+    """Find items by their keys; those that are not there are left out."""
+    ref = input_of(run)
+    if ref is None:
+        return {}
+    wanted = set(keys)
+    rows = await pool.fetch(_CHUNKS_OF_KEYS, ref.input, list(wanted), _as_ordinals(wanted))
+    return {
+        key: ordinal
+        for first, last, names in rows
+        for ordinal, key in enumerate(keys_in(first, last, names), first)
+        if key in wanted
+    }
+
+
+_CHUNKS_OF_KEYS: Final = """
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
+WHERE input = $1::text::uuid AND CASE WHEN keys IS NULL
+  THEN EXISTS (SELECT FROM unnest($3::int[]) AS o WHERE o BETWEEN first_ordinal AND last_ordinal)
+  ELSE string_to_array(keys, E'\\n') && $2::text[] END"""
+
+
+def _as_ordinals(keys: Iterable[str]) -> list[int]:
+    return [int(key) for key in keys if key.isascii() and key.isdigit() and len(key) < 10]  # noqa: PLR2004 -- an int of PostgreSQL
+
+
+class _Wanted(Struct, frozen=True):
+    outcomes: frozenset[str]
+    q: str | None
+    after: int
+    limit: int
+
+    def takes(self, item: ItemView) -> bool:
+        if self.outcomes and item.outcome not in self.outcomes:
+            return False
+        if self.q is None:
+            return True
+        text = self.q.lower()
+        return text in item.key.lower() or text in (item.error or "").lower()
+
+
+async def _by_outcome(
+    pool: asyncpg.Pool, run: Run, outcomes: Collection[str], after: int, limit: int
+) -> list[ItemView]:
+    found: list[ItemView] = []
+    # One outcome at a time: each is a walk along the index, in order, however many others there are.
+    for outcome in sorted(set(outcomes)):
+        rows = await pool.fetch(_ROWS, run.id, outcome, after, limit)
+        found += [
+            ItemView(
+                ordinal=row[0], key=row[1] or str(row[0]), outcome=row[2], tries=row[3],
+                error=row[4], attempt=row[5],
+            )
+            for row in rows
+        ]  # fmt: skip
+    found.sort(key=lambda item: item.ordinal)
+    return found[:limit]
+
+
+async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted) -> ItemPage:
+    found: list[ItemView] = []
+    limit, seen = wanted.limit, wanted.after
+    for _ in range(SEARCHED_CHUNKS // CHUNKS_AT_ONCE):
+        chunks = await _chunks(pool, run, ref, wanted, seen)
+        for first, last, keys in chunks:
+            for item in await _items_within(pool, run, first, last, keys):
+                if item.ordinal > wanted.after and wanted.takes(item):
+                    found.append(item)
+                    if len(found) > limit:
+                        return ItemPage(tuple(found[:limit]), str(found[limit - 1].ordinal))
+            seen = last
+        if len(chunks) < CHUNKS_AT_ONCE:
+            return ItemPage(tuple(found), None)
+    return ItemPage(tuple(found), str(seen))
+
+
+async def _chunks(
+    pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted, after: int
+) -> list[asyncpg.Record]:
+    """Give the next chunks that may hold something wanted."""
+    if wanted.q is not None:
+        text = wanted.q.lower()
+        number = int(text) if text.isascii() and text.isdigit() else 0
+        ordinal = number if number <= _MAX_INT else 0
+        rows: list[asyncpg.Record] = await pool.fetch(
+            _CHUNKS_WITH_TEXT, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
+        )
+    elif wanted.outcomes == {"pending"}:
+        # All before the first one that is open is settled.
+        start = max(after, run.settled)
+        rows = await pool.fetch(_CHUNKS_WITH_PENDING, ref.input, start, CHUNKS_AT_ONCE, run.id)
+    else:
+        rows = await pool.fetch(_CHUNKS, ref.input, after, CHUNKS_AT_ONCE)
+    return rows
+
+
+async def _items_within(
+    pool: asyncpg.Pool, run: Run, first: int, last: int, keys: str | None
+) -> list[ItemView]:
+    rows = await pool.fetch(_ROWS_WITHIN, run.id, first, last)
+    known = {row[0]: row for row in rows}
+    items = []
+    for ordinal, key in enumerate(keys_in(first, last, keys), first):
+        row = known.get(ordinal)
+        if row is None or row[1] is None:
+            tries = 0 if row is None else row[2]
+            item = ItemView(
+                ordinal=ordinal, key=key, outcome="pending", tries=tries, error=None, attempt=None
+            )
+        else:
+            item = ItemView(
+                ordinal=ordinal, key=key, outcome=row[1], tries=row[2], error=row[3], attempt=row[4]
+            )
+        items.append(item)
+    return items
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
