@@ -9,12 +9,13 @@ import msgspec
 
 from perdure_contract.facts import Failure, Usage
 from perdure_contract.rsync.spec import RsyncSpec
-from perdure_contract.specs import INLINE_BYTES, FailureReason
-from perdure_contract.wire import Attempt, Ended, Grant
+from perdure_contract.specs import INLINE_BYTES, BatchSpec, FailureReason
+from perdure_contract.wire import Attempt, Ended, Grant, ItemsRecorded
 from perdure_executor.attempt import outcome_of
+from perdure_executor.recorded import Recorded
 from perdure_executor.reported import Reported
+from perdure_executor.runners import batch, rsync
 from perdure_executor.runners.kinds import runner_of
-from perdure_executor.runners.rsync import judged
 from perdure_executor.segments import Chunk, LogTaker, new_lines
 from perdure_executor.warden.lease import boottime
 from perdure_executor.warden.order import Record
@@ -56,8 +57,13 @@ class Carried:
         self.record: Record | None = None
         self.inputs: dict[str, bytes] = {}
         self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)
+        now = boottime()
         self.reported = reported or Reported(
-            next_checkpoint=grant.first_checkpoint_number, milestone_at=boottime()
+            next_checkpoint=grant.first_checkpoint_number,
+            milestone_at=now,
+            items=Recorded(told_at=now, told_done=grant.items_done)
+            if isinstance(grant.request.spec, BatchSpec)
+            else None,
         )
         self._rest: Iterator[Chunk] | None = None
         self._inline_heard = False
@@ -104,6 +110,22 @@ class Carried:
             self._rest = self.log.finish(record.log, record.lines, record.size, record.ended)
         return bool(lines), next(self._rest, None)
 
+    def take_items(self, now: float, *, ending: bool = False) -> ItemsRecorded | None:
+        """Give the next report of outcomes of items that is due; at the end all are."""
+        said = self.reported
+        if said.items is None:
+            return None
+        report = said.items.take(
+            self.path,
+            said.next_checkpoint,
+            said.items_done,
+            now,
+            ending=ending or self.record is not None,
+        )
+        if report is not None:
+            said.next_checkpoint += 1
+        return report
+
     def ended(self) -> Ended | None:
         """Give the last report, when all output was taken; none when the end is not to be told.
 
@@ -124,7 +146,9 @@ class Carried:
         )
         spec = self.grant.request.spec
         if isinstance(spec, RsyncSpec):
-            outcome = judged(spec, outcome)
+            outcome = rsync.judged(spec, outcome)
+        elif isinstance(spec, BatchSpec):
+            outcome = batch.judged(outcome, said.failure)
         if outcome.outcome == "gone":
             return None
         failure = None

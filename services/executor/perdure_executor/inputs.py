@@ -11,14 +11,13 @@ import zstandard
 from perdure_contract.facts import Failure
 from perdure_contract.specs import BlobRef
 from perdure_contract.wire import ItemToDo
+from perdure_executor.batch.plan import ITEMS_SUFFIX
 from perdure_executor.carried import Carried
 from perdure_executor.errors import InputGone, NoAnswer
 from perdure_executor.ledger import Ledger
 from perdure_executor.runners.kinds import runner_of
 from perdure_executor.runners.runner import Fetch
 from perdure_runtime import clock
-
-ITEMS_SUFFIX = ".items"
 
 _decoder = msgspec.msgpack.Decoder(list[ItemToDo])
 _encoder = msgspec.json.Encoder()

@@ -69,6 +69,9 @@ class Reader:
     def _take(self, carried: Carried) -> bool:
         now = boottime()
         heard, chunk = carried.take()
+        items = carried.take_items(now)
+        if items is not None:
+            self._ledger.report(carried, items)
         found = carried.reported.due(now, ending=carried.record is not None)
         for finding in found:
             self._ledger.report(carried, finding)
@@ -79,7 +82,8 @@ class Reader:
         progress = carried.reported.live(now)
         if progress is not None:
             self._voice.progress(carried.grant, progress)
-        if heard or chunk is not None or (found and carried.record is None):
+        took = heard or chunk is not None or items is not None
+        if took or (found and carried.record is None):
             self._ledger.spool.save(carried.key, carried.log.next_line, carried.reported)
             return False
         if carried.record is not None:

@@ -7,7 +7,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from perdure_contract.facts import Json, Progress
+from perdure_contract.specs import FailureReason
 from perdure_contract.wire import Checkpoint, ProgressMade
+from perdure_executor.recorded import Recorded
 
 CHECKPOINT_SECONDS = 5.0
 MILESTONE_SECONDS = 10.0
@@ -40,6 +42,13 @@ class SaidCheckpoint(Struct):
     state: Json = None
 
 
+class SaidFailure(Struct):
+    """`{"failure": {...}}` as a driver of ours writes it; from other programs it means nothing."""
+
+    reason: FailureReason
+    message: str
+
+
 class Said(Struct):
     """One line."""
 
@@ -47,6 +56,7 @@ class Said(Struct):
     checkpoint: SaidCheckpoint | UnsetType = UNSET
     metrics: dict[str, float] | UnsetType = UNSET
     result: msgspec.Raw | UnsetType = UNSET
+    failure: SaidFailure | UnsetType = UNSET
 
 
 _decoder = msgspec.json.Decoder(Said)
@@ -62,6 +72,9 @@ class Reported(Struct, kw_only=True):
     metrics: dict[str, float] = {}
     result: bytes | None = None
     """As JSON."""
+    failure: SaidFailure | None = None
+    items: Recorded | None = None
+    """Of a batch."""
     ignored: int = 0
     """Lines that made no sense."""
     next_checkpoint: int = 1
@@ -99,6 +112,8 @@ class Reported(Struct, kw_only=True):
                 figures=_few(heard.figures or {}),
             )
             self.unsaid = self.unseen = True
+            if self.items is not None:
+                self.items.fresh = True
         if isinstance(said.checkpoint, SaidCheckpoint):
             if len(msgspec.json.encode(said.checkpoint)) <= CHECKPOINT_BYTES:
                 self.checkpoint = said.checkpoint
@@ -110,6 +125,8 @@ class Reported(Struct, kw_only=True):
                     name in self.metrics or len(self.metrics) < MAX_METRICS
                 ):
                     self.metrics[name] = value
+        if isinstance(said.failure, SaidFailure):
+            self.failure = said.failure
         if isinstance(said.result, msgspec.Raw):
             result = msgspec.json.format(bytes(said.result), indent=-1)
             if len(result) <= RESULT_BYTES:
@@ -159,7 +176,15 @@ class Reported(Struct, kw_only=True):
             due.append(self.newest_at + NEWEST_SECONDS)
         if self.unseen:
             due.append(self.live_at + LIVE_SECONDS)
+        items_at = None if self.items is None else self.items.wake_at(self.items_done)
+        if items_at is not None:
+            due.append(items_at)
         return min(due) if due else None
+
+    @property
+    def items_done(self) -> float:
+        """How many items of a batch are done."""
+        return 0.0 if self.progress is None else self.progress.done or 0.0
 
     def _milestone(self, progress: Progress, now: float) -> bool:
         if now - self.milestone_at < MILESTONE_SECONDS:

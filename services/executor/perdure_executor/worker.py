@@ -26,7 +26,7 @@ from perdure_executor.starter import Starter
 from perdure_executor.strays import end_strays
 from perdure_executor.voice import Voice
 from perdure_executor.warden.frames import DATA, OVER, Frame
-from perdure_executor.warden.lease import Lease
+from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import decode_record
 from perdure_runtime import clock, logs
 
@@ -106,6 +106,8 @@ class Worker:
                 log.warning("attempt lost", run=attempt.run, attempt=attempt.number)
                 while (chunk := carried.log.take()) is not None:
                     self.ledger.report_chunk(carried, chunk)
+                while (items := carried.take_items(boottime(), ending=True)) is not None:
+                    self.ledger.report(carried, items)
                 self.ledger.lose(carried)
         self.starter.custody = custody
         self.starter.fill()
@@ -267,7 +269,7 @@ class Worker:
             self._taken(key)
             return
         carried.record = record
-        if record.log is None or record.reported is None:
+        if record.log is None or record.reported is None or carried.reported.items is not None:
             self.reader.note(key)  # it left files: read in pieces, so that beats go on
             return
         while not self.reader.take(carried):

@@ -1,14 +1,13 @@
 """Commands: a program with arguments, or a script given to a shell."""
 
 import os
-import shutil
 from pathlib import Path
 
 import msgspec
 
 from perdure_contract.specs import BlobRef, CommandSpec
 from perdure_contract.wire import Grant
-from perdure_executor.errors import Rejected
+from perdure_executor.runners.programs import find_program
 from perdure_executor.runners.runner import spec_of
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
@@ -49,7 +48,7 @@ class CommandRunner:
             script = private_file(path, SCRIPT_SUFFIX, content_of(spec.script, inputs))
             argv = [called, script]
         return Order(
-            program=find_program(called, settings),
+            program=program_of(called, settings),
             argv=argv,
             env=environment(grant, spec.env, path, settings),
             cwd=spec.cwd or settings.directory,
@@ -86,29 +85,14 @@ def environment(
     return env
 
 
-def find_program(called: str, settings: Settings) -> str:
-    """Give the absolute path of a program, if it may be started.
+def program_of(called: str, settings: Settings) -> str:
+    """Give the absolute path of a program, if it may be started here.
 
     Raises:
         Rejected: not found, relative, or not in PERDURE_PROGRAMS.
     """
-    if called.startswith("/"):
-        program = called
-    elif "/" in called:
-        message = f"The program {called} is a relative path: give an absolute one, or a bare name."
-        raise Rejected(message)
-    else:
-        found = shutil.which(called, path=settings.environment.get("PATH", os.defpath))
-        if found is None:
-            message = f"The program {called} is not on the PATH of executor {settings.name}."
-            raise Rejected(message)
-        program = found
-    if settings.programs is not None and os.path.realpath(program) not in settings.programs:
-        message = (
-            f"Executor {settings.name} may not start {called}: PERDURE_PROGRAMS does not name it."
-        )
-        raise Rejected(message)
-    return program
+    places = settings.environment.get("PATH", os.defpath)
+    return find_program(called, places, settings.programs, settings.name)
 
 
 def content_of(part: str | BlobRef | None, inputs: dict[str, bytes]) -> bytes:
