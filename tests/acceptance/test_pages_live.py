@@ -82,3 +82,26 @@ def test_a_page_that_was_cut_off_comes_back_and_misses_nothing(
         expect(page.locator("#run-state")).to_have_text("Completed", timeout=40_000)
         expect(page.locator("#L40")).to_have_count(1)
         assert numbers(page) == list(range(1, 41))
+
+
+def test_who_has_scrolled_down_the_list_is_told_of_newer_runs_and_no_row_moves(
+    someone: Visitor, request_run: Callable[..., str]
+) -> None:
+    page = someone.page
+    later = {"run_at": "2099-01-01T00:00:00Z", "tags": ["scrolled"]}
+    runs = [request_run({"argv": ["/bin/true"]}, **later) for _ in range(42)]
+    someone.goes_to("/runs?tag=scrolled")
+    expect(page.locator("#live-state")).to_have_text("Live")
+    row = page.locator(f"#run-{runs[20]}")
+    row.scroll_into_view_if_needed()
+    before = row.bounding_box()
+    newcomers = [request_run({"argv": ["/bin/true"]}, **later) for _ in range(2)]
+    expect(page.locator("#newer")).to_have_text("2 newer runs ↑")
+    expect(page.locator(f"#run-{newcomers[0]}")).to_have_count(0)
+    assert row.bounding_box() == before
+    someone.finds_no_barrier()
+
+    page.locator("#newer").click()
+    expect(page.locator(f"#run-{newcomers[1]}")).to_be_in_viewport()
+    expect(page.locator("#newer")).to_have_count(0)
+    assert page.url.endswith("/runs?tag=scrolled")

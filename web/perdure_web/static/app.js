@@ -16,7 +16,7 @@
       refuse('eval'), refuse('eval'));
   } });
 
-  // --- times ----------------------------------------
+  // --- times --------------------
   const ahead = Date.parse(root.dataset.now) - Date.now(), now = () => Date.now() + ahead;
   const two = n => String(n).padStart(2, '0');
   const span = s => s < 60 ? Math.floor(s) + ' s' : s < 3600 ? Math.floor(s / 60) + ' min'
@@ -42,7 +42,7 @@
   const tell = (from = document) => $$('time[data-t]', from).forEach(say);
   setInterval(() => { if (!document.hidden) $$('time:is([data-t=rel],[data-t=left],[data-t=since])').forEach(say); }, 1000);
 
-  // --- toasts, announcements, dialogs ----------------------------------------
+  // --- toasts, announcements, dialogs --------------------
   const toast = (text, bad) => {
     const el = document.createElement('div');
     el.className = bad ? 'toast bad' : 'toast';
@@ -59,7 +59,7 @@
   const open = () => { const d = $('#dialog'); if (!d.open) { opener = document.activeElement; d.showModal(); } };
   const closed = () => { opener?.isConnected && opener.focus(); };
 
-  // --- the one stream ----------------------------------------
+  // --- the one stream --------------------
   const live = (state, words) => { const el = $('#live-state'); if (el) { el.dataset.live = state; put($('span', el), words); } };
   on('htmx:sse:after:connection', () => live('on', 'Live'));
   on('htmx:sse:before:connection', e => { if (e.detail.connection.attempt > 0) live('wait', 'Reconnecting'); });
@@ -73,7 +73,7 @@
   on('perdure:reset', () => location.reload());
   on('visibilitychange', () => { if (document.hidden) live('off', 'Paused'); });
 
-  // --- log: follow until one scrolls up, at most 2,000 lines in the page ----------------------------------------
+  // --- log: follow until one scrolls up, at most 2,000 lines in the page --------------------
   const MOST = 2000;
   let following = true, missed = 0, cut = false, above = null, top = 0;
   const box = () => $('#log');
@@ -138,7 +138,13 @@
     mend(); pill();
   });
 
-  // --- after every swap ----------------------------------------
+  // Who has scrolled away from the top of a list keeps the rows under their hand.
+  on('htmx:config:request', e => {
+    const { sourceElement: el, request } = e.detail.ctx;
+    if (el.dataset.held && el.getBoundingClientRect().top < 0) request.action = el.dataset.held;
+  });
+
+  // --- after every swap --------------------
   on('htmx:after:settle', e => {
     const target = e.detail.task.target;
     if (target?.id === 'dialog-body') open();
@@ -151,7 +157,7 @@
   });
   on('htmx:error', e => { if (e.detail.ctx) toast('No answer from the server. Is it running?', true); });
 
-  // --- clicks and changes ----------------------------------------
+  // --- clicks and changes --------------------
   on('click', e => {
     const at = sel => e.target.closest(sel);
     let el;
@@ -190,7 +196,7 @@
     ticks();
   });
 
-  // --- keys ----------------------------------------
+  // --- keys --------------------
   let g = 0, row = -1;
   const step = by => {
     const links = $$('.rows .name a');

@@ -304,6 +304,10 @@ class RunsPage:
     """The filter as a phrase, like `41 failed runs in queue backup`."""
     href: str
     """Address of exactly this list."""
+    held_href: str | None
+    """Address of this list as far down as its first run now, for who has scrolled away from its top."""
+    newer: str | None
+    """How many runs came since, when the list is held there."""
     pills: tuple[Link, ...]
     """States to choose from, with counts."""
     queues: tuple[str, ...]

@@ -15,7 +15,7 @@ from perdure_api.pages.contexts import Link, RunFilter, RunsPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, with_query
 from perdure_api.pages.watching import watch_all
-from perdure_api.pages.words import STATES, number
+from perdure_api.pages.words import STATES, counted, number
 from perdure_api.projections import run_list
 from perdure_api.projections.executors import list_executors
 from perdure_api.projections.queues import list_queues
@@ -49,7 +49,12 @@ async def runs_page(request: HttpRequest) -> ASGIApp:
         request, words_of(chosen, None), "runs", live=await watch_all(services.database)
     )
     page = await runs_context(
-        services.database, caller_of(request).tenant, chosen, query.get("after"), frame.now
+        services.database,
+        caller_of(request).tenant,
+        chosen,
+        frame.now,
+        after=query.get("after"),
+        held="held" in query,
     )
     fragment = wants_fragment(request)
     template = "_runs.html" if fragment else "runs.html"
@@ -63,17 +68,31 @@ FILTERS: Final = ("state", "job", "queue", "executor", "tag", "q", "since")
 
 
 async def runs_context(
-    database: Database, tenant: str, chosen: RunFilter, after: str | None, now: datetime
+    database: Database,
+    tenant: str,
+    chosen: RunFilter,
+    now: datetime,
+    *,
+    after: str | None,
+    held: bool,
 ) -> RunsPage:
-    """Read one page of the list; an address that makes no sense gives the whole list and says so."""
-    problem = None
+    """Read one page of the list; an address that makes no sense gives the whole list and says so.
+
+    `held`: the page is the newest one as it was when its reader scrolled away from the top.
+    """
+    problem, newer = None, 0
     try:
         wanted = wanted_of(chosen, now)
         found = await run_list.find(database, tenant, wanted, after=after, limit=PAGE)
+        if held and after is not None:
+            newer = await run_list.count_newer(database, tenant, wanted, after)
     except (ValueError, Refused) as error:
         problem = error.detail if isinstance(error, Refused) else str(error)
-        chosen, after, wanted = RunFilter(), None, run_list.Filter()
+        chosen, after, held, wanted = RunFilter(), None, False, run_list.Filter()
         found = await run_list.find(database, tenant, wanted, limit=PAGE)
+    here, after = after, None if held else after
+    if here is None and found.runs:
+        here = run_list.cursor_at(found.runs[0])
     counts = await run_list.counts(database, tenant, wanted)
     live = await live_progress(database, found.runs)
     values = filter_values(chosen)
@@ -88,6 +107,8 @@ async def runs_context(
             chosen, f"> {number(run_list.COUNTED)}" if capped else number(total), one=total == 1
         ),
         href=with_query("/runs", {**values, "after": after or ""}),
+        held_href=None if after else with_query("/runs", {**values, "after": here, "held": 1}),
+        newer=_newer_words(newer),
         pills=pills_of(values, counts),
         queues=tuple(queue.name for queue in await list_queues(database.pool, tenant)),
         executors=tuple(executor.name for executor in await list_executors(database.pool, tenant)),
@@ -167,6 +188,12 @@ def pills_of(values: Mapping[str, str], counts: Mapping[State, int]) -> tuple[Li
         if state in ALWAYS_OFFERED or counts[state] or state == chosen
     ]
     return tuple(pills)
+
+
+def _newer_words(count: int) -> str | None:
+    if count > run_list.MAX_LIMIT:
+        return f"More than {run_list.MAX_LIMIT} newer runs"
+    return counted(count, "newer run") if count else None
 
 
 def _all_words(total: int, *, capped: bool) -> str:

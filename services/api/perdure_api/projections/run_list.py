@@ -140,6 +140,27 @@ async def find(
     return Page(runs, _write_cursor(sort, shown[-1][1]) if more else None)
 
 
+async def count_newer(db: Database, tenant: str, wanted: Filter, after: str) -> int:
+    """Count the runs that pass the filter and stand before a page, newest first; up to `MAX_LIMIT` + 1."""
+    place = _read_cursor(after, "-created")
+    conditions = [run_list.c.tenant == tenant, *await _conditions(db, wanted)]
+    some = [
+        select(run_list.c.run_id)
+        .where(*conditions, *arm, run_list.c.created >= place)
+        .limit(MAX_LIMIT + 1)
+        for arm in _arms(wanted)
+    ]
+    found = union(*some).subquery() if len(some) > 1 else some[0].subquery()
+    async with db.engine.connect() as connection:
+        count = (await connection.execute(select(func.count()).select_from(found))).scalar_one()
+    return min(count, MAX_LIMIT + 1)
+
+
+def cursor_at(run: Run) -> str:
+    """Give the place of a page, newest first, that begins with this run."""
+    return _write_cursor("-created", run.created + 1)
+
+
 async def counts(db: Database, tenant: str, wanted: Filter) -> dict[State, int]:
     """Count the runs of each state that pass the rest of the filter, up to `COUNTED` + 1 each."""
     narrowed = msgspec.structs.replace(wanted, state=())
