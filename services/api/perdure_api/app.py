@@ -19,6 +19,7 @@ from perdure_api.routes import (
     events,
     executors,
     health,
+    hosts,
     inside,
     jobs,
     login,
@@ -26,6 +27,7 @@ from perdure_api.routes import (
     queues,
     recovery,
     refusals,
+    rsync,
     run_stream,
     runs,
     schedules,
@@ -42,7 +44,7 @@ def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
         runs, inside, run_stream, actions, bulk, recovery, refusals, queues, executors, jobs,
-        schedules, events, tokens, documents, health, metrics, login,
+        schedules, rsync, hosts, events, tokens, documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
 

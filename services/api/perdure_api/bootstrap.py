@@ -94,6 +94,7 @@ async def _run(
         nats,
         lease_seconds=settings.lease_seconds,
         stuck_after_seconds=settings.stuck_after_seconds,
+        backup_roots=settings.backup_roots,
     )
     hub = Hub(database, nats)
     relay = Relay(database.url, nats)
@@ -105,6 +106,7 @@ async def _run(
         writer=core.writer,
         commands=core.commands,
         jobs=core.jobs,
+        hosts=core.hosts,
         seconds_since_schedules=lambda: core.schedule_clock.seconds_since_look,
         nats=nats,
         hub=hub,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from perdure_api.backups import BackupChecks, backups_of
 from perdure_api.commands import Commands, Idempotency, StoredAnswer
 from perdure_api.domain import job as jobs
 from perdure_api.domain import schedule as schedules
@@ -56,8 +57,10 @@ class JobCommands:
     ) -> Answer:
         """Save a job under a free name."""
         stream = job_stream(name)
+        checks = self._checks(by, saved)
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
+            checks.refuse()
             row = batch.streams.get(stream)
             known = row.state if row is not None and isinstance(row.state, Job) else None
             decided = jobs.create(known, name, saved.definition, saved.source)
@@ -66,9 +69,8 @@ class JobCommands:
             batch.append(stream, decided, by)
             return lambda: batch.streams[stream]
 
-        return await self._commands.submit(
-            by, Work(perform=perform, streams=(stream,)), idempotency
-        )
+        work = Work(perform=perform, prepare=checks.prepare, streams=(stream,))
+        return await self._commands.submit(by, work, idempotency)
 
     async def revise_job(
         self,
@@ -92,6 +94,7 @@ class JobCommands:
                 reason=reason,
             ),
             expected_version,
+            self._checks(by, saved),
         )
 
     async def delete_job(
@@ -125,17 +128,24 @@ class JobCommands:
         name: str,
         decide: Callable[[Job], tuple[JobFact, ...]],
         expected_version: int | None,
+        checks: BackupChecks,
     ) -> Answer:
         stream = job_stream(name)
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
             job = own_job(batch, by, name, expected_version)
             refuse_of_file(batch, by, job, name)
+            checks.refuse(job.definition.spec)
             batch.append(stream, decide(job), by)
             return lambda: batch.streams[stream]
 
         streams = (stream, jobs_file_stream(by.tenant))
-        return await self._commands.submit(by, Work(perform=perform, streams=streams))
+        work = Work(perform=perform, prepare=checks.prepare, streams=streams)
+        return await self._commands.submit(by, work)
+
+    def _checks(self, by: Caller, saved: Saved) -> BackupChecks:
+        backups = list(backups_of("/spec", saved.definition.spec))
+        return BackupChecks(by.tenant, self._commands.backup_roots, backups)
 
     # --- schedules ---------------------------------------------------------------------------
 
@@ -236,7 +246,8 @@ class JobCommands:
                 check_params(batch, by, known.plan)
                 raise Rejected(_job_gone())
             firing.finish(batch)
-            return lambda: batch.runs[run_id]
+            requested = batch.runs[run_id]
+            return lambda: batch.placed(requested)
 
         streams = (schedule_stream(schedule_id), job_stream(job))
         work = Work(perform=perform, streams=streams, prepare=firing.prepare)

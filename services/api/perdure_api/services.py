@@ -8,6 +8,7 @@ from typing import Final
 
 from perdure_api.commands import Commands
 from perdure_api.errors import Unavailable
+from perdure_api.host_commands import HostCommands
 from perdure_api.job_commands import JobCommands
 from perdure_api.messaging.hub import Hub
 from perdure_api.security.access import HttpRequest
@@ -33,6 +34,7 @@ class Services:
     writer: Writer
     commands: Commands
     jobs: JobCommands
+    hosts: HostCommands
     nats: NatsConnection
     hub: Hub
     tokens: Tokens

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from perdure_api.errors import CannotStart
+from perdure_contract.rsync.roots import roots
 
 HIGHEST_PORT: Final = 65535
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -32,6 +33,8 @@ class Settings:
     """An executor silent for longer loses its attempts; the reaper waits 9/8 of it."""
     stuck_after_seconds: float
     """A run that lives but shows no progress for longer is ended, unless it says another time."""
+    backup_roots: tuple[str, ...]
+    """Where the local paths of backups must lie."""
     jobs_file: Path
     """Jobs and schedules as a file says; nothing while it is not there."""
     log_level: str
@@ -78,6 +81,7 @@ class Settings:
             stuck_after_seconds=_seconds(
                 given, "PERDURE_STUCK_AFTER_SECONDS", 86400.0, longest=366 * 86400
             ),
+            backup_roots=roots(environment),
             jobs_file=Path(given.get("PERDURE_JOBS_FILE", "jobs.yaml")).expanduser().absolute(),
             log_level=given.get("PERDURE_LOG_LEVEL", "info"),
         )

@@ -54,6 +54,11 @@ def schedule_stream(schedule_id: str) -> str:
     return f"schedule-{schedule_id}"
 
 
+def host_stream(name: str) -> str:
+    """Give the stream of a saved host."""
+    return f"host-{name}"
+
+
 def jobs_file_stream(tenant: str) -> str:
     """Give the stream of a tenant's jobs file."""
     return f"jobsfile-{tenant}"

@@ -161,6 +161,67 @@ class ExecutorView(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     last_seen_at: str
     version: str
+    programs: dict[str, str]
+    """Programs that some kinds of runs need, with their versions."""
+
+
+class HostView(Struct, frozen=True, kw_only=True):
+    """A saved host."""
+
+    name: str
+    address: str
+    user: str
+    port: int
+    key: str
+    host_key: str
+    roots: tuple[str, ...]
+    version: int
+
+
+class BackupPreview(Struct, frozen=True, kw_only=True):
+    """What a backup would run: each element of its command line, and the same in words."""
+
+    argv: tuple[str, ...]
+    words: str
+    warnings: tuple[str, ...]
+    dry_run_needed: bool
+    """Whether it deletes and no dry run of exactly this was completed within the last 7 days."""
+
+
+class Differences(Struct, frozen=True, kw_only=True):
+    """Things of one kind that a dry run found."""
+
+    count: int
+    first: tuple[str, ...]
+    """At most 200 names."""
+
+
+class DryRunResult(Struct, frozen=True, kw_only=True):
+    """What a backup would do."""
+
+    new: Differences
+    changed: Differences
+    attributes: Differences
+    """Only times, permissions or owners differ."""
+    deleted: Differences
+    unchanged: int
+    files: int
+    bytes: int
+    """Of the files that would be copied."""
+    total_bytes: int
+
+
+class DryRunView(Struct, frozen=True, kw_only=True):
+    """A dry run: a run of its own, and what it has found."""
+
+    id: str
+    """Of the run."""
+    state: State
+    argv: tuple[str, ...]
+    words: str
+    result: DryRunResult | None
+    """None while it goes on, or when it failed."""
+    failure: Failure | None
 
 
 class Because(Struct, frozen=True, kw_only=True):

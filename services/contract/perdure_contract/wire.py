@@ -41,6 +41,8 @@ class OpenSession(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     queues: tuple[str, ...] = ()
     program: str = ""
+    programs: dict[str, str] = {}
+    """Programs that some kinds of runs need, with their versions, as far as they are there."""
     holding: tuple[Attempt, ...] = ()
     lost: tuple[Attempt, ...] = ()
     remembers: bool = False

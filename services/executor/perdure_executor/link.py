@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from perdure_contract import subjects, wire
 from perdure_contract.specs import BlobRef
 from perdure_executor.errors import CannotStart, InputGone, NoAnswer
+from perdure_executor.rsync.program import programs_here
 from perdure_executor.settings import Settings
 from perdure_executor.spool import Spool
 from perdure_executor.warden.lease import Lease, boottime
@@ -179,6 +180,7 @@ class Link:
         session = self._spool.note("asked") or clock.new_id()
         self._spool.set_note("asked", session)
         previous = self._session
+        programs = await asyncio.to_thread(programs_here, self._settings)
         worker.session = session  # grants may come before the answer does
         backoff = 0.1
         while True:
@@ -191,6 +193,7 @@ class Link:
                 labels=self._settings.labels,
                 queues=self._settings.queues,
                 program=program_version(),
+                programs=programs,
                 holding=worker.holding(),
                 lost=lost,
                 remembers=self._remembers,

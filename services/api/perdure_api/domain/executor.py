@@ -24,6 +24,7 @@ class Executor(Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: dict[str, str] = {}
     queues: tuple[str, ...] = ()
     program: str = ""
+    programs: dict[str, str] = {}
 
 
 def evolve(executor: Executor | None, fact: ExecutorFact) -> Executor:
@@ -38,6 +39,7 @@ def evolve(executor: Executor | None, fact: ExecutorFact) -> Executor:
                 labels=fact.labels,
                 queues=fact.queues,
                 program=fact.program,
+                programs=fact.programs,
             )
         case ExecutorLost():
             return replace(executor, state="lost") if fact.session == executor.session else executor

@@ -7,12 +7,13 @@ is left alone. Every replica may watch: the one that is second finds that nothin
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from watchfiles import awatch
 
+from perdure_api.backups import DRY_RUN_NEEDED, Backup, BackupChecks, backups_of
 from perdure_api.commands import Commands
 from perdure_api.domain import job as jobs
 from perdure_api.domain import schedule as schedules
@@ -130,7 +131,13 @@ class JobsFileWatch:
             *map(job_stream, names),
             *map(schedule_stream, loading.schedule_ids),
         )
-        return Work(perform=loading.perform, streams=streams, weight=len(streams))
+        loading.checks = BackupChecks(tenant, self._commands.backup_roots, loading.backups())
+        return Work(
+            perform=loading.perform,
+            prepare=loading.checks.prepare,
+            streams=streams,
+            weight=len(streams),
+        )
 
     def _tell(self, state: JobsFile) -> None:
         if state.faults:
@@ -158,6 +165,7 @@ class _Loading:
         self.entries = entries
         self.names: list[str] = []
         self.schedule_ids: list[str] = []
+        self.checks = BackupChecks(tenant, (), ())
         self._by = Caller(actor=f"file:{file}", tenant=tenant)
         self._file = file
         self._sha256 = sha256
@@ -178,7 +186,32 @@ class _Loading:
         after = batch.state(stream)
         return lambda: after if isinstance(after, JobsFile) else None
 
+    def backups(self) -> list[Backup]:
+        """Give the backups among the jobs; each stands where its job is written."""
+        return [
+            backup
+            for entry in self.entries
+            for backup in backups_of(entry.name, entry.definition.spec)
+        ]
+
     def _conflicts(self, batch: Batch) -> list[FileFault]:
+        return [*self._taken(batch), *self._unsafe(batch)]
+
+    def _unsafe(self, batch: Batch) -> Iterator[FileFault]:
+        """Find backups in wrong places, and new ones that delete without a dry run."""
+        places = {entry.name: entry for entry in self.entries}
+        for backup in self.backups():
+            entry = places[backup.at]
+            words = [fault.message for fault in self.checks.faults(backup)]
+            known = _job(batch, entry.name)
+            is_new = known is None or known.definition.spec != backup.spec
+            if not words and is_new and self.checks.lacks_proof(backup):
+                words = [DRY_RUN_NEEDED]
+            for message in words:
+                line, column = entry.place
+                yield FileFault(line=line, column=column, message=message)
+
+    def _taken(self, batch: Batch) -> list[FileFault]:
         return [
             FileFault(line=entry.place[0], column=entry.place[1], message=BY_HAND)
             for entry in self.entries

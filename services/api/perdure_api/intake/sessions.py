@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from perdure_api.domain.callers import SYSTEM, executor_caller
+from perdure_api.domain.lanes import offered
 from perdure_api.domain.run import Run
 from perdure_api.domain.run_commands import Lose, TakeBack, decide
 from perdure_api.messaging.grants import Grants
@@ -219,7 +220,7 @@ def _supersede(batch: Batch, asked: wire.OpenSession) -> None:
         asked.executor,
         by.tenant,
         asked.slots,
-        msgspec.json.encode(asked.labels),
+        msgspec.json.encode(offered(asked.labels, asked.programs)),
         msgspec.json.encode(asked.queues),
         asked.program,
     )
@@ -230,6 +231,7 @@ def _supersede(batch: Batch, asked: wire.OpenSession) -> None:
         labels=asked.labels,
         queues=asked.queues,
         program=asked.program,
+        programs=asked.programs,
     )
     batch.append(executor_stream(asked.executor), (joined,), by)
 

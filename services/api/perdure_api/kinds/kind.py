@@ -20,6 +20,11 @@ def tag_of(spec: Spec) -> str:
     return str(spec.__struct_config__.tag)
 
 
+def programs_of(spec: Spec) -> tuple[str, ...]:
+    """Name what an executor must have installed for it, beside what the spec itself names."""
+    return ("rsync",) if isinstance(spec, RsyncSpec) else ()
+
+
 def words_of(spec: Spec) -> str:
     """Give the words that name a run of it when nobody named it."""
     match spec:

@@ -17,5 +17,7 @@ def words_of(spec: RsyncSpec) -> str:
 
 def faults(spec: RsyncSpec, at: str) -> Iterator[FieldError]:
     """Find what types cannot say."""
+    if spec.saved_host is not None:
+        yield FieldError(f"{at}/saved_host", "not-allowed", "Name a saved host in `host` instead.")
     for fault in grammar.faults(spec):
         yield FieldError(at + fault.at, fault.code, fault.message)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 from msgspec.structs import replace
 
+from perdure_api.backups import with_host
 from perdure_api.domain.run import Run
 from perdure_api.kinds import kind
 from perdure_api.messaging.controls import Controls
@@ -13,6 +14,7 @@ from perdure_api.store.database import Database
 from perdure_contract import wire
 from perdure_contract.facts import RunCheckpointed, type_name
 from perdure_contract.identifiers import run_stream
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BlobRef, RunRequest
 from perdure_contract.wire import Attempt, Grant
 
@@ -49,10 +51,11 @@ class Grants:
             request=await self._with_content(run),
             from_checkpoint=await self._checkpoint(run, attempt.from_checkpoint),
             first_checkpoint_number=1 if run.checkpoint is None else run.checkpoint.number + 1,
+            items_done=0 if run.items is None else run.items.total - run.items.pending,
         )
 
     async def _with_content(self, run: Run) -> RunRequest:
-        request = run.request
+        request = await self._with_host(run)
         texts = kind.texts_of(request.spec)
         refs = {name: ref for name, ref in texts.items() if isinstance(ref, BlobRef)}
         if not refs or sum(ref.bytes for ref in refs.values()) > INLINE_IN_GRANT_BYTES:
@@ -63,6 +66,13 @@ class Grants:
         content = {bytes(row[0]).hex(): row[1].decode() for row in rows}
         put_back = {name: content.get(ref.sha256, ref) for name, ref in refs.items()}
         return replace(request, spec=kind.with_texts(request.spec, put_back))
+
+    async def _with_host(self, run: Run) -> RunRequest:
+        """Fill in the saved host as it is now: one that was moved is found where it is."""
+        request, spec = run.request, run.request.spec
+        if not isinstance(spec, RsyncSpec):
+            return request
+        return replace(request, spec=await with_host(self._database.pool, run.tenant, spec))
 
     async def _checkpoint(self, run: Run, number: int | None) -> wire.Checkpoint | None:
         if number is None or run.checkpoint is None:

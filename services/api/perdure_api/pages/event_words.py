@@ -40,6 +40,7 @@ from perdure_contract.facts import (
     RunResumed,
     Usage,
 )
+from perdure_contract.items import ItemCounts
 
 Told = tuple[str, str, str, str]
 """Icon, tone, title, detail."""
@@ -120,8 +121,10 @@ def tell(fact: Fact) -> Told:  # noqa: C901, PLR0912, PLR0911 -- one arm a fact
             title = f"{counted(fact.count, 'item')} to be tried again"
             return "rotate-cw", "queued", title, fact.reason or ""
         case RunPartiallyCompleted():
-            items = fact.items.failed
-            title = f"Completed, but {counted(items, 'item')} failed"
+            what = "some files were not copied"
+            if isinstance(fact.items, ItemCounts):
+                what = f"{counted(fact.items.failed, 'item')} failed"
+            title = f"Completed, but {what}"
             return "circle-alert", "partial", title, usage_words(fact)
         case AttemptFailed():
             title = f"Attempt {fact.attempt} failed"

@@ -50,4 +50,5 @@ def _view(row: asyncpg.Record) -> ExecutorView:
         queues=executor.queues,
         last_seen_at=rfc3339(last_seen),
         version=executor.program,
+        programs=executor.programs,
     )

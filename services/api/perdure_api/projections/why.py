@@ -7,6 +7,7 @@ import asyncpg
 
 from perdure_api.domain.lanes import lane_of, serves
 from perdure_api.domain.run import Run, state_at
+from perdure_api.kinds import kind
 from perdure_api.projections.executors import list_executors
 from perdure_api.projections.queues import get_queue
 from perdure_api.projections.run_detail import Found, events_of, progress_view
@@ -103,6 +104,7 @@ async def _queue_rules(pool: asyncpg.Pool, queue: QueueView) -> list[Because]:
 
 def _executor_rules(run: Run, executors: tuple[ExecutorView, ...]) -> list[Because]:
     queue, lane = run.request.queue, lane_of(run.request.labels)
+    programs = kind.programs_of(run.request.spec)
     there = [e for e in executors if e.state in ("live", "draining")]
     if not there:
         return [Because(rule="no-executor", values={}, event=None)]
@@ -110,6 +112,11 @@ def _executor_rules(run: Run, executors: tuple[ExecutorView, ...]) -> list[Becau
     if not fitting:
         values: dict[str, Any] = {"queue": queue, "labels": lane or "none", "executors": len(there)}
         return [Because(rule="no-executor-fits", values=values, event=None)]
+    able = [e for e in fitting if all(program in e.programs for program in programs)]
+    if not able:
+        values = {"program": " and ".join(programs), "executors": len(fitting)}
+        return [Because(rule="no-program", values=values, event=None)]
+    fitting = able
     working = [e for e in fitting if e.state == "live"]
     if not working:
         return [Because(rule="draining", values={"executors": len(fitting)}, event=None)]
@@ -126,6 +133,7 @@ _SENTENCES: Final = {
     "queue-full": "Queue {queue} is full: {running} of {concurrency} are running.",
     "no-executor": "No executor is connected.",
     "no-executor-fits": "None of {executors} executors serves queue {queue} with labels {labels}.",
+    "no-program": "None of the executors that could take it ({executors}) has {program}.",
     "draining": "All {executors} executors that could take it are draining.",
     "slots-taken": "All {slots} slots that could take it are taken.",
     "queue-rate": "Queue {queue} has started {started} runs within a minute; its limit is {rate_per_minute}.",

@@ -42,6 +42,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "already-running": (409, "A run with this key is not over"),
     "no-checkpoint": (409, "There is no such checkpoint"),
     "not-a-batch": (409, "This run has no items"),
+    "dry-run-needed": (409, "A dry run is needed first"),
     "conflict": (409, "Something stands in the way"),
     "link-used": (410, "This link opens nothing any more"),
     "too-large": (413, "The body is too large"),

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from perdure_api.domain import bulk, executor, job, jobs_file, queue, run, schedule, token
+from perdure_api.domain import bulk, executor, host, job, jobs_file, queue, run, schedule, token
 from perdure_api.domain.bulk import Bulk
 from perdure_api.domain.executor import Executor
+from perdure_api.domain.host import Host
 from perdure_api.domain.job import Job
 from perdure_api.domain.jobs_file import JobsFile
 from perdure_api.domain.lanes import lane_of
@@ -15,6 +16,7 @@ from perdure_api.domain.queue import Queue
 from perdure_api.domain.run import Run
 from perdure_api.domain.schedule import Schedule
 from perdure_api.domain.token import Token
+from perdure_api.kinds import kind
 from perdure_contract.facts import (
     AnyFact,
     BulkFinished,
@@ -24,6 +26,8 @@ from perdure_contract.facts import (
     ExecutorJoined,
     ExecutorLeft,
     ExecutorLost,
+    HostDeleted,
+    HostSaved,
     JobCreated,
     JobDeleted,
     JobRevised,
@@ -45,7 +49,7 @@ from perdure_contract.facts import (
 )
 from perdure_contract.identifiers import stream_kind
 
-StreamState = Queue | Executor | Token | Bulk | Job | Schedule | JobsFile
+StreamState = Queue | Executor | Token | Bulk | Job | Schedule | JobsFile | Host
 
 FORCE_ANSWER_SECONDS = 5
 """How long a forced cancel waits for the executor before the run is closed without it."""
@@ -60,6 +64,7 @@ _state_types: dict[str, type[StreamState]] = {
     "job": Job,
     "schedule": Schedule,
     "jobsfile": JobsFile,
+    "host": Host,
 }
 
 
@@ -113,6 +118,8 @@ def evolve_stream(state: StreamState | None, fact: AnyFact) -> StreamState:
             | ScheduleDeleted()
         ):
             return schedule.evolve(state if isinstance(state, Schedule) else None, fact)
+        case HostSaved() | HostDeleted():
+            return host.evolve(state if isinstance(state, Host) else None, fact)
         case JobsFileLoaded() | JobsFileRefused():
             return jobs_file.evolve(state if isinstance(state, JobsFile) else None, fact)
         case _:
@@ -142,7 +149,7 @@ def run_columns(state: Run, now: datetime) -> RunColumns:
     return RunColumns(
         phase="final" if state.phase in run.FINAL_PHASES else state.phase,
         queue=state.request.queue,
-        lane=lane_of(state.request.labels),
+        lane=lane_of(state.request.labels, kind.programs_of(state.request.spec)),
         priority=state.priority,
         ready_at=state.available_at if timed else None,
         executor=state.attempt.executor if state.is_open and state.attempt is not None else None,

@@ -17,6 +17,7 @@ from perdure_contract.facts.executor import (
     ExecutorLost,
 )
 from perdure_contract.facts.fact import MAX_EVENT_BYTES, Fact
+from perdure_contract.facts.host import HostDeleted, HostFact, HostSaved
 from perdure_contract.facts.job import JobCreated, JobDeleted, JobFact, JobRevised
 from perdure_contract.facts.jobs_file import (
     FileFault,
@@ -92,6 +93,9 @@ __all__ = [
     "Fact",
     "Failure",
     "FileFault",
+    "HostDeleted",
+    "HostFact",
+    "HostSaved",
     "JobCreated",
     "JobDeleted",
     "JobFact",
@@ -152,6 +156,7 @@ AnyFact = (
     | JobFact
     | ScheduleFact
     | JobsFileFact
+    | HostFact
 )
 
 FACTS: tuple[type[Fact], ...] = tuple(AnyFact.__args__)

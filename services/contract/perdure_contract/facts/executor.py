@@ -18,6 +18,8 @@ class ExecutorJoined(Fact, frozen=True, kw_only=True):
     """The queues it serves; none means all."""
     program: str = ""
     """Version of the executor's program."""
+    programs: dict[str, str] = {}
+    """Programs that some kinds of runs need, with their versions, as far as they are there."""
 
 
 class ExecutorLost(Fact, frozen=True, kw_only=True):

@@ -53,8 +53,6 @@ def faults(spec: RsyncSpec) -> Iterator[Fault]:
     elif not found and overlapping(spec.source, spec.destination):
         yield Fault("/destination", "overlap", overlap_words(spec.source, spec.destination))
     yield from _option_faults(spec)
-    if spec.saved_host is not None and spec.host is None:
-        yield Fault("/saved_host", "not-allowed", "Name a saved host in `host` instead.")
 
 
 def host_faults(host: SavedHost) -> Iterator[Fault]:

@@ -124,4 +124,4 @@ class RsyncSpec(
     dry_run: bool = False
     """Copy and delete nothing, give the differences as the result."""
     saved_host: SavedHost | None = None
-    """What `host` was when the run was requested; filled in then, never given."""
+    """What `host` is when an attempt is granted; filled in then, never given."""

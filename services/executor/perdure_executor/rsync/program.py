@@ -38,6 +38,12 @@ def find(settings: Settings) -> Rsync | None:
     return None if version is None else Rsync(path, version)
 
 
+def programs_here(settings: Settings) -> dict[str, str]:
+    """Give what this executor announces: rsync with its version, where it can be used."""
+    found = find(settings)
+    return {PROGRAM: found.version} if found is not None and found.is_usable else {}
+
+
 @lru_cache(maxsize=4)
 def _version(path: str, _changed: int, _inode: int) -> str | None:
     """Ask it once, and again when another file takes its place."""

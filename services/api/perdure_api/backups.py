@@ -1,0 +1,149 @@
+"""What must be known before a backup is requested or saved: its host, its roots, its dry run.
+
+These are looked up inside the writer's transaction, so that every way in meets the same answer. The
+executor looks at the roots again, on the files as they are when it starts.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import asyncpg
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perdure_api.domain.host import Host
+from perdure_api.domain.rejections import FieldError, Rejection
+from perdure_api.errors import Rejected
+from perdure_api.store.batch import Batch
+from perdure_api.store.state import decode_stream_state
+from perdure_contract.identifiers import host_stream
+from perdure_contract.rsync.command import fingerprint
+from perdure_contract.rsync.grammar import root_faults
+from perdure_contract.rsync.spec import RsyncSpec, SavedHost
+from perdure_contract.specs import Spec
+
+HOSTS: Final = """
+SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[]) AND tenant = $2"""
+PROOFS: Final = """
+SELECT d.fingerprint FROM perdure.dry_runs d JOIN perdure.runs r ON r.run_id = d.run_id
+WHERE d.tenant = $1 AND d.fingerprint = ANY($2::text[]) AND d.at > clock_timestamp() - interval '7 days'
+  AND r.state ->> 'phase' = 'completed'"""
+NOTE_DRY_RUN: Final = """
+INSERT INTO perdure.dry_runs (tenant, fingerprint, run_id) VALUES ($1, $2, $3::text::uuid)"""
+
+
+class Backup(Struct, frozen=True):
+    """A spec that is asked for, and where it stands in what was sent."""
+
+    at: str
+    spec: RsyncSpec
+    proven: bool = False
+    """Whether it was checked before: a run of a job whose spec was proven when it was saved."""
+
+    @property
+    def needs_proof(self) -> bool:
+        """Whether a dry run must have come first."""
+        return self.spec.options.delete and not self.spec.dry_run and not self.proven
+
+
+class BackupChecks:
+    """Checks some backups in one transaction: `look_up`, then `refuse`."""
+
+    def __init__(self, tenant: str, roots: Sequence[str], backups: Sequence[Backup]) -> None:
+        self._tenant = tenant
+        self._roots = roots
+        self._backups = backups
+        self._hosts: dict[str, SavedHost] = {}
+        self._proofs: set[str] = set()
+
+    async def look_up(self, connection: asyncpg.Connection | asyncpg.Pool) -> None:
+        """Read hosts and dry runs."""
+        if not self._backups:
+            return
+        names = {backup.spec.host for backup in self._backups if backup.spec.host is not None}
+        self._hosts = await saved_hosts(connection, self._tenant, names)
+        asked = [self.fingerprint(backup.spec) for backup in self._backups if backup.needs_proof]
+        if asked:
+            rows = await connection.fetch(PROOFS, self._tenant, asked)
+            self._proofs = {row[0] for row in rows}
+
+    async def prepare(self, connection: asyncpg.Connection, _batch: Batch) -> None:
+        """As `look_up`, in the form that a work of the writer takes."""
+        await self.look_up(connection)
+
+    def refuse(self, known: Spec | None = None) -> None:
+        """Refuse what cannot be, or lacks its dry run; a spec that is saved already needs none.
+
+        Raises:
+            Rejected: with every fault.
+        """
+        faults = tuple(fault for backup in self._backups for fault in self.faults(backup))
+        if faults:
+            code = faults[0].code if len({fault.code for fault in faults}) == 1 else "validation"
+            words = f"{len(faults)} field{'s need' if len(faults) > 1 else ' needs'} attention."
+            raise Rejected(Rejection(code=code, message=words, errors=faults))
+        unproven = tuple(
+            FieldError(f"{backup.at}/options/delete", "dry-run-needed", DRY_RUN_NEEDED)
+            for backup in self._backups
+            if backup.spec != known and self.lacks_proof(backup)
+        )
+        if unproven:
+            raise Rejected(
+                Rejection(code="dry-run-needed", message=DRY_RUN_NEEDED, errors=unproven)
+            )
+
+    def faults(self, backup: Backup) -> Iterator[FieldError]:
+        """Find what is wrong with its host and its places."""
+        spec = backup.spec
+        if spec.host is not None and spec.host not in self._hosts:
+            yield FieldError(
+                f"{backup.at}/host", "unknown-host", "There is no saved host so named."
+            )
+            return
+        for fault in root_faults(self.resolved(spec), self._roots, os.path.realpath):
+            yield FieldError(backup.at + fault.at, fault.code, fault.message)
+
+    def lacks_proof(self, backup: Backup) -> bool:
+        """Tell whether a dry run of exactly this is needed and missing."""
+        return backup.needs_proof and self.fingerprint(backup.spec) not in self._proofs
+
+    def resolved(self, spec: RsyncSpec) -> RsyncSpec:
+        """Give a spec with what its saved host is now."""
+        return spec if spec.host is None else replace(spec, saved_host=self._hosts.get(spec.host))
+
+    def fingerprint(self, spec: RsyncSpec) -> str:
+        """Give the hash of what would be run."""
+        return fingerprint(self.resolved(spec))
+
+
+DRY_RUN_NEEDED: Final = (
+    "It deletes: do a dry run of exactly this first (POST /api/rsync/dry-run), and look at it."
+)
+
+
+def backups_of(at: str, spec: Spec, *, proven: bool = False) -> Iterator[Backup]:
+    """Give the backup that a spec is, if it is one."""
+    if isinstance(spec, RsyncSpec):
+        yield Backup(at, spec, proven)
+
+
+async def saved_hosts(
+    connection: asyncpg.Connection | asyncpg.Pool, tenant: str, names: set[str]
+) -> dict[str, SavedHost]:
+    """Give the saved hosts of some names; deleted and unknown ones are left out."""
+    if not names:
+        return {}
+    rows = await connection.fetch(HOSTS, [host_stream(name) for name in sorted(names)], tenant)
+    states = [decode_stream_state(stream, data) for stream, data in rows]
+    return {h.name: h.saved for h in states if isinstance(h, Host) and not h.deleted}
+
+
+async def with_host(
+    connection: asyncpg.Connection | asyncpg.Pool, tenant: str, spec: RsyncSpec
+) -> RsyncSpec:
+    """Give a spec with what its saved host is now; without it when it is gone."""
+    if spec.host is None:
+        return spec
+    found = await saved_hosts(connection, tenant, {spec.host})
+    return replace(spec, saved_host=found.get(spec.host))
