@@ -21,6 +21,7 @@ from perdure_api.routes import (
     health,
     hosts,
     inside,
+    items,
     jobs,
     login,
     metrics,
@@ -32,6 +33,7 @@ from perdure_api.routes import (
     runs,
     schedules,
     tokens,
+    uploads,
 )
 from perdure_api.routes.gate import Gate
 from perdure_api.routes.problems import answer, is_api, request_id_of
@@ -43,8 +45,8 @@ from perdure_api.services import Services, services_of
 def handlers() -> list[ControllerRouterHandler]:
     """Give every route of the api."""
     files = (
-        runs, inside, run_stream, actions, bulk, recovery, refusals, queues, executors, jobs,
-        schedules, rsync, hosts, events, tokens, documents, health, metrics, login,
+        runs, inside, items, run_stream, actions, bulk, recovery, refusals, queues, executors, jobs,
+        schedules, rsync, hosts, uploads, events, tokens, documents, health, metrics, login,
     )  # fmt: skip
     return [*(handler for file in files for handler in file.HANDLERS), *page_routers()]
 

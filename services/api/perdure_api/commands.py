@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from perdure_api.backups import NOTE_DRY_RUN, BackupChecks, backups_of
+from perdure_api.batches import InputChecks, ItemOrder, plan, stored
 from perdure_api.domain import queue as queues
 from perdure_api.domain import run_commands
 from perdure_api.domain.bulk import Bulk, BulkAction
@@ -32,6 +34,7 @@ from perdure_api.store.writer import Done, Work, Writer
 from perdure_contract import facts
 from perdure_contract.facts import ExecutorDraining, Json, QueueFact, RunRequested
 from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BlobRef, RunRequest
 from perdure_contract.wire import Attempt, Cancel, Control, Drain, Revoke
 from perdure_runtime.clock import new_id
@@ -61,7 +64,11 @@ class Idempotency(Struct, frozen=True, kw_only=True):
 class Commands:
     """Everything that can be asked for."""
 
-    def __init__(self, writer: Writer, controls: Controls) -> None:
+    def __init__(
+        self, writer: Writer, controls: Controls, *, backup_roots: tuple[str, ...] = ()
+    ) -> None:
+        self.backup_roots = backup_roots
+        """Where the local paths of backups must lie."""
         self._writer = writer
         self._controls = controls
 
@@ -71,7 +78,7 @@ class Commands:
         self, by: Caller, request: RunRequest, *, idempotency: Idempotency | None = None
     ) -> Done[Run | StoredAnswer]:
         """Request one run. Raises `Rejected` when its unique key is taken."""
-        work = _request_work(by, [request], "")
+        work = _request_work(by, [request], "", self.backup_roots)
         run_id = work.run_ids[0]
 
         def perform(batch: Batch) -> Callable[[], Run]:
@@ -86,7 +93,7 @@ class Commands:
         self, by: Caller, requests: Sequence[RunRequest], *, idempotency: Idempotency | None = None
     ) -> Done[list[Run] | StoredAnswer]:
         """Request many runs in one transaction, all or nothing; the result is in their order."""
-        work = _request_work(by, requests, "/runs")
+        work = _request_work(by, requests, "/runs", self.backup_roots)
 
         def perform(batch: Batch) -> Callable[[], list[Run]]:
             work.perform(batch)
@@ -105,23 +112,35 @@ class Commands:
         expected_version: int | None = None,
         idempotency: Idempotency | None = None,
     ) -> Done[Run | StoredAnswer]:
-        """Do something to a run. An executor that must know is told after the commit."""
+        """Do something to a run. An executor that must know is told after the commit.
+
+        `ordinals` are the items that a `RetryItems` is about, `at` where they stand in what was sent.
+        """
+        ordinals: Sequence[int] | None = None,
+        at: str = "/ordinals",
         told: list[tuple[str, Control]] = []
 
         def perform(batch: Batch) -> Callable[[], Run]:
+        order = ItemOrder(command, ordinals, at)
+
+        async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:
+            await order.look_up(connection, batch.run(run_id))
             told.clear()
             before = _own_run(batch, by, run_id)
             _check_version(before, expected_version, batch.now)
-            decided = run_commands.decide(before, command, batch.now)
+            whole = order.command(before)
+            decided = run_commands.decide(before, whole, batch.now)
             if isinstance(decided, Rejection):
                 raise Rejected(decided)
             after = batch.append_run(before, decided, by)
             told.extend(messages_after(before, after))
+            order.refuse_items(whole)
             if isinstance(command, run_commands.Delete):
                 batch.execute("SELECT perdure.remove_content($1::text::uuid)", run_id)
             return lambda: batch.runs[run_id]
 
-        work = Work(perform=perform, runs=(run_id,))
+        prepare = look_up if order.needs_look_up else None
+        work = Work(perform=perform, prepare=prepare, runs=(run_id,))
         done = await self.submit(by, work, idempotency)
         await self._controls.send(told)
         return done
@@ -331,13 +350,29 @@ class _RequestWork(Struct, frozen=True):
     prepare: Callable[[asyncpg.Connection, Batch], Any] | None
 
 
-def _request_work(by: Caller, requests: Sequence[RunRequest], at: str) -> _RequestWork:
-    """Prepare requests: ids, content over 16 KiB moved to blobs, unique keys to look up."""
+def _request_work(
+    by: Caller, requests: Sequence[RunRequest], at: str, backup_roots: Sequence[str]
+) -> _RequestWork:
+    """Prepare requests: ids, content over 16 KiB moved to blobs, what is to be looked up."""
     run_ids = [new_id() for _ in requests]
     split = [_split(request) for request in requests]
     keys = sorted({request.unique_key for request in requests if request.unique_key is not None})
 
-    async def look_up_keys(connection: asyncpg.Connection, batch: Batch) -> None:
+    places = [f"{at}/{index}" if at else "" for index in range(len(requests))]
+    backups = [
+        backup
+        for where, request in zip(places, requests, strict=True)
+        for backup in backups_of(f"{where}/spec", request.spec, proven=request.job is not None)
+    ]
+    inputs = InputChecks(by.tenant, list(zip(places, requests, strict=True)))
+    checks = BackupChecks(by.tenant, backup_roots, backups) if backups else None
+
+    async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:
+        await inputs.look_up(connection)
+        if checks is not None:
+            await checks.look_up(connection)
+        if not keys:
+            return
         rows = await connection.fetch(
             "SELECT unique_key, run_id::text FROM perdure.runs "
             "WHERE tenant = $1 AND unique_key = ANY($2::text[])",
@@ -348,13 +383,20 @@ def _request_work(by: Caller, requests: Sequence[RunRequest], at: str) -> _Reque
             batch.unique_keys.setdefault((by.tenant, key), run_id)
 
     def perform(batch: Batch) -> None:
-        for index, (run_id, (request, blobs)) in enumerate(zip(run_ids, split, strict=True)):
-            where = f"{at}/{index}" if at else ""
+        inputs.refuse()
+        if checks is not None:
+            checks.refuse()
+        for where, run_id, (request, blobs) in zip(places, run_ids, split, strict=True):
             if request.unique_key is not None:
                 _check_unique(batch, by, request.unique_key, where)
             _begin(batch, by, run_id, (request, blobs), where)
 
-    return _RequestWork(run_ids, perform, look_up_keys if keys else None)
+    return _RequestWork(
+        run_ids, perform, look_up if keys or checks is not None or inputs.needed else None
+    )
+            if checks is not None and isinstance(request.spec, RsyncSpec) and request.spec.dry_run:
+                of = checks.fingerprint(request.spec)
+                batch.execute(NOTE_DRY_RUN, by.tenant, of, run_id)
 
 
 def begin_request(batch: Batch, by: Caller, run_id: str, request: RunRequest) -> None:
@@ -369,6 +411,7 @@ def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = ""
     request, blobs = split
     fact = RunRequested(
         run=run_id,
+    request, made = stored(request)
         **{name: getattr(request, name) for name in RunRequest.__struct_fields__},
     )
     try:
@@ -379,6 +422,7 @@ def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = ""
         batch.add_blob(run_id, sha256, data)
 
 
+    plan(batch, by, run_id, made)
 def _check_unique(batch: Batch, by: Caller, key: str, where: str) -> None:
     holder = batch.holder(by.tenant, key)
     if holder is not None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perdure_api.commands import Commands
+from perdure_api.domain.callers import Caller
 from perdure_api.errors import Unavailable
 from perdure_api.host_commands import HostCommands
+from perdure_api.input_sources import with_input
 from perdure_api.job_commands import JobCommands
 from perdure_api.messaging.hub import Hub
 from perdure_api.security.access import HttpRequest
@@ -19,6 +21,7 @@ from perdure_api.security.tokens import Tokens
 from perdure_api.settings import Settings
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Writer
+from perdure_contract.specs import RunRequest
 from perdure_runtime.nats_connection import NatsConnection
 
 MAX_BULKS_WAITING: Final = 8
@@ -48,6 +51,11 @@ class Services:
     logins: Failures = field(default_factory=Failures)
     _bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     _bulks_waiting: list[None] = field(default_factory=list)
+
+    async def with_input(self, by: Caller, request: RunRequest, at: str = "") -> RunRequest:
+        """Give a request with its items stored, if they lie in a file or an upload."""
+        pool, roots = self.database.pool, self.settings.backup_roots
+        return await with_input(pool, by.tenant, roots, request, at)
 
     @asynccontextmanager
     async def bulk_turn(self) -> AsyncIterator[None]:

@@ -35,6 +35,8 @@ class Settings:
     """A run that lives but shows no progress for longer is ended, unless it says another time."""
     backup_roots: tuple[str, ...]
     """Where the local paths of backups must lie."""
+    upload_bytes: int
+    """The largest upload."""
     jobs_file: Path
     """Jobs and schedules as a file says; nothing while it is not there."""
     log_level: str
@@ -82,6 +84,7 @@ class Settings:
                 given, "PERDURE_STUCK_AFTER_SECONDS", 86400.0, longest=366 * 86400
             ),
             backup_roots=roots(environment),
+            upload_bytes=_bytes(given, "PERDURE_UPLOAD_BYTES", 1_000_000_000),
             jobs_file=Path(given.get("PERDURE_JOBS_FILE", "jobs.yaml")).expanduser().absolute(),
             log_level=given.get("PERDURE_LOG_LEVEL", "info"),
         )
@@ -129,6 +132,14 @@ def _server_url(given: Mapping[str, str], variable: str, *schemes: str) -> str:
         message = f"{variable} is no address of a server: it begins with {schemes[0]}://."
         raise CannotStart(message)
     return url
+
+
+def _bytes(given: Mapping[str, str], variable: str, default: int) -> int:
+    text = given.get(variable, str(default))
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1 << 40:
+        message = f"{variable} is no number of bytes from 1 to {1 << 40}."
+        raise CannotStart(message)
+    return int(text)
 
 
 def _seconds(

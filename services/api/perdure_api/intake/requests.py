@@ -12,6 +12,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from perdure_api.errors import Unavailable
+from perdure_api.intake.item_pages import item_page
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.sessions import Sessions
 from perdure_api.store.database import Database
@@ -43,6 +44,7 @@ class Requests:
             subjects.HEARTBEAT: self._beat,
             subjects.REPORT: self._report,
             subjects.BLOB: self._blob,
+            subjects.ITEMS: self._items,
         }
 
     async def serve(self) -> None:
@@ -96,6 +98,9 @@ class Requests:
 
     async def _report(self, data: bytes) -> Answer:
         return Answer(confirmed=await self._reports.take(wire.decode(data, wire.Reports)))
+
+    async def _items(self, data: bytes) -> Answer:
+        return Answer(items=await item_page(self._database, wire.decode(data, wire.FetchItems)))
 
     async def _blob(self, data: bytes) -> Answer:
         asked = wire.decode(data, wire.FetchBlob)

@@ -161,34 +161,6 @@ async def items_csv(
         after = None if page.next is None else int(page.next)
 
 
-async def ordinals_of(
-    pool: asyncpg.Pool | asyncpg.Connection, run: Run, keys: Sequence[str]
-) -> dict[str, int]:
-    """Find items by their keys; those that are not there are left out."""
-    ref = input_of(run)
-    if ref is None:
-        return {}
-    wanted = set(keys)
-    rows = await pool.fetch(_CHUNKS_OF_KEYS, ref.input, list(wanted), _as_ordinals(wanted))
-    return {
-        key: ordinal
-        for first, last, names in rows
-        for ordinal, key in enumerate(keys_in(first, last, names), first)
-        if key in wanted
-    }
-
-
-_CHUNKS_OF_KEYS: Final = """
-SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
-WHERE input = $1::text::uuid AND CASE WHEN keys IS NULL
-  THEN EXISTS (SELECT FROM unnest($3::int[]) AS o WHERE o BETWEEN first_ordinal AND last_ordinal)
-  ELSE string_to_array(keys, E'\\n') && $2::text[] END"""
-
-
-def _as_ordinals(keys: Iterable[str]) -> list[int]:
-    return [int(key) for key in keys if key.isascii() and key.isdigit() and len(key) < 10]  # noqa: PLR2004 -- an int of PostgreSQL
-
-
 class _Wanted(Struct, frozen=True):
     outcomes: frozenset[str]
     q: str | None

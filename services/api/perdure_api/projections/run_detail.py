@@ -10,6 +10,7 @@ from msgspec import Struct
 from perdure_api.domain.run import AttemptRecord, Run, Stamp, evolve, state_at
 from perdure_api.domain.run_commands import actions
 from perdure_api.kinds import kind
+from perdure_api.projections.items import counts_view
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
 from perdure_api.store.event_log import read_stream
@@ -133,7 +134,7 @@ def run_view(run: Run, now: datetime, live: Progress | None = None) -> RunView:
         executor=None if attempt is None else attempt.executor,
         progress=progress_view(run, now, live),
         checkpoint=_checkpoint(run),
-        items=None,
+        items=counts_view(run.items),
         result=run.result,
         metrics=run.metrics,
         failure=None if state in ("cancelled", "partial", "completed") else run.failure,

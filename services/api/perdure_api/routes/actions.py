@@ -171,26 +171,6 @@ def _action(
 
 @operation(
     "POST",
-    "/api/runs/{run_id}/retry-items",
-    permission="operate",
-    summary="Run the failed items of a batch again",
-    body=Plain,
-    body_is_optional=True,
-    answer=RunView,
-    headers=WRITES,
-)
-async def retry_items(call: Call) -> ASGIApp:
-    """Refuse: only a batch run has items."""
-    here = await found(call)
-    rejection = commands.refuse(here.run, "retry-items", here.now)
-    if rejection is None:
-        rejection = Rejection(code="not-a-batch", message="Only a batch run has items.")
-    await note_refusal(call, here.run.id, rejection, "retry-items")
-    raise Rejected(rejection)
-
-
-@operation(
-    "POST",
     "/api/runs/{run_id}/rerun",
     permission="author",
     summary="Request the same again as a new run",
@@ -208,6 +188,7 @@ async def rerun(call: Call) -> ASGIApp:
     check_version(here, plain.expected_version)
     original = await with_content(call, here.run)
     request = validated(body, lambda b: read_rerun(original, changes, here.run.id, clean=b.clean))
+    request = await call.services.with_input(call.caller, request)
     idempotency = idempotency_of(call.request, body, created)
     done = await call.services.commands.request_run(call.caller, request, idempotency=idempotency)
     return answered(done.result, created)
@@ -273,7 +254,7 @@ async def delete(call: Call[DeleteQuery]) -> ASGIApp:
 
 def removable(run: Run) -> tuple[str, ...]:
     """Name what of a run lies outside of its events."""
-    has_input = bool(kind.texts_of(run.request.spec))
+    has_input = bool(kind.texts_of(run.request.spec)) or run.items is not None
     has_result = run.result is not None or run.result_blob is not None
     parts = (("input", has_input), ("output", run.attempt is not None), ("result", has_result))
     return tuple(name for name, there in parts if there)
@@ -310,7 +291,6 @@ HANDLERS: Final[list[HTTPRouteHandler]] = [
         Priority,
         lambda b: commands.Reprioritise(priority=b.priority, reason=b.reason),
     ),
-    retry_items,
     rerun,
     delete,
 ]

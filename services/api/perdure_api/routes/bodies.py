@@ -7,7 +7,7 @@ given twice is noticed and not silently won by the last.
 import asyncio
 import hashlib
 import json
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 from litestar.types import Receive, Scope
 from msgspec import Struct
@@ -80,6 +80,32 @@ async def read_bytes(scope: Scope, receive: Receive, *, limit: int) -> bytes:
                 message = await receive()
     except TimeoutError as error:
         raise Refused("timeout", f"The body did not arrive within {READ_SECONDS} s.") from error
+
+
+async def stream_to_file(scope: Scope, receive: Receive, file: BinaryIO, *, limit: int) -> None:
+    """Write a body of any length into a file as it arrives; stops at the first byte over the limit.
+
+    It may take as long as it needs, but not stand still.
+    """
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    size = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                message = await receive()
+        except TimeoutError as error:
+            words = f"Nothing of the body arrived for {READ_SECONDS} s."
+            raise Refused("timeout", words) from error
+        if message["type"] != "http.request":
+            raise Refused("bad-request", "The connection was closed within the body.")
+        size += len(message["body"])
+        if size > limit:
+            raise _too_large(limit)
+        await asyncio.to_thread(file.write, message["body"])
+        more = message.get("more_body", False)
 
 
 def parse(data: bytes) -> Any:  # noqa: ANN401 -- a decoder's mouth

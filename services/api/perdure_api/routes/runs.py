@@ -100,6 +100,7 @@ async def request_run(call: Call) -> ASGIApp:
             else read_run_of(job, b.value, clean=b.clean)
         ),
     )
+    request = await call.services.with_input(call.caller, request)
     idempotency = idempotency_of(call.request, body, created)
     done = await call.services.commands.request_run(call.caller, request, idempotency=idempotency)
     return answered(done.result, created)
@@ -119,7 +120,12 @@ async def request_runs(call: Call) -> ASGIApp:
     """Request many runs in one transaction."""
     async with call.services.bulk_turn():
         body = await read_json(call.request, limit=MAX_BULK_BYTES)
-        requests = validated(body, lambda b: read_runs(b.value, clean=b.clean))
+        requests = [
+            await call.services.with_input(call.caller, request, f"/runs/{index}")
+            for index, request in enumerate(
+                validated(body, lambda b: read_runs(b.value, clean=b.clean))
+            )
+        ]
         idempotency = idempotency_of(call.request, body, created_many)
         done = await call.services.commands.request_runs(
             call.caller, requests, idempotency=idempotency

@@ -6,6 +6,7 @@ after a day.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -13,12 +14,15 @@ import asyncpg
 from msgspec import Struct
 
 from perdure_api.kinds.input_lines import BadInputError, ReadItem
-from perdure_api.kinds.items import BadItemError, Chunk, PackedInput, Packer
+from perdure_api.kinds.items import BadItemError, Chunk, PackedInput, Packer, keys_in
 from perdure_api.store.batch import Batch
 from perdure_contract.specs import InputRef
 from perdure_runtime.clock import new_id
 
 MAX_ITEMS: Final = 10_000_000
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MAX_DIGITS: Final = 9
+"""Of an ordinal."""
 STAGED_CHUNKS: Final = 8
 """Read and stored at a time: at most some 2 MB before they are compressed."""
 CHECK_SECONDS: Final = 600
@@ -49,6 +53,12 @@ SELECT min(ordinal), max(ordinal) FROM (
     ELSE string_to_array(keys, E'\\n') END) WITH ORDINALITY AS u(key, n)
   WHERE input = $1::text::uuid
 ) AS k GROUP BY key HAVING count(*) > 1 ORDER BY 2 LIMIT 1"""
+
+CHUNKS_OF_KEYS: Final = """
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
+WHERE input = $1::text::uuid AND CASE WHEN keys IS NULL
+  THEN EXISTS (SELECT FROM unnest($3::int[]) AS o WHERE o BETWEEN first_ordinal AND last_ordinal)
+  ELSE string_to_array(keys, E'\\n') && $2::text[] END"""
 
 KNOWN: Final = """
 SELECT input::text, encode(sha256, 'hex'), total, fields FROM perdure.inputs
@@ -98,10 +108,24 @@ async def known(
     source: asyncpg.Pool | asyncpg.Connection, tenant: str, input_ids: Sequence[str]
 ) -> dict[str, InputRef]:
     """Give those of some inputs that are whole and the tenant's own."""
-    rows = await source.fetch(KNOWN, tenant, list(input_ids))
+    ids = [text for text in input_ids if _ID.fullmatch(text)]
+    rows = await source.fetch(KNOWN, tenant, ids)
     return {
         row[0]: InputRef(input=row[0], sha256=row[1], total=row[2], fields=tuple(row[3]))
         for row in rows
+    }
+
+
+async def ordinals_of(pool: asyncpg.Pool, ref: InputRef, keys: Sequence[str]) -> dict[str, int]:
+    """Find items by their keys; those that are not there are left out."""
+    wanted = set(keys)
+    numbers = [int(k) for k in wanted if k.isascii() and k.isdigit() and len(k) <= MAX_DIGITS]
+    rows = await pool.fetch(CHUNKS_OF_KEYS, ref.input, list(wanted), numbers)
+    return {
+        key: ordinal
+        for first, last, names in rows
+        for ordinal, key in enumerate(keys_in(first, last, names), first)
+        if key in wanted
     }
 
 

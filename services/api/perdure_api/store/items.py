@@ -73,6 +73,10 @@ COUNTS_AT: Final = """
 SELECT outcome, count(*) FROM perdure.items
 WHERE run_id = $1::text::uuid AND checkpoint <= $2 AND outcome IS NOT NULL GROUP BY 1"""
 
+FAILED_AMONG: Final = """
+SELECT ordinal FROM perdure.items
+WHERE run_id = $1::text::uuid AND ordinal = ANY($2::int[]) AND outcome = 'failed'"""
+
 FIRST_FAILED: Final = """
 SELECT ordinal FROM perdure.items WHERE run_id = $1::text::uuid AND outcome = 'failed'
 ORDER BY ordinal LIMIT 1"""
@@ -173,6 +177,13 @@ async def left_at(connection: asyncpg.Connection, run: Run, checkpoint: int) -> 
 async def first_failed(connection: asyncpg.Connection, run: str) -> int:
     """Give the first item that failed; 1 when none did."""
     return int(await connection.fetchval(FIRST_FAILED, run) or 1)
+
+
+async def failed_among(
+    connection: asyncpg.Connection, run: str, ordinals: Sequence[int]
+) -> frozenset[int]:
+    """Give those of some items that failed."""
+    return frozenset(row[0] for row in await connection.fetch(FAILED_AMONG, run, list(ordinals)))
 
 
 def chosen_of(ordinals: Sequence[int]) -> Chosen:
