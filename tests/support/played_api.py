@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from perdure_contract import subjects, wire
-from perdure_contract.specs import CommandSpec, Limits, RunRequest
+from perdure_contract.specs import CommandSpec, Limits, RunRequest, Spec
 from perdure_contract.wire import Attempt, Ended, LogLine, Report
 from perdure_runtime import clock
 from tests.support.programs import clean_environment
@@ -34,6 +34,8 @@ class PlayedApi:
         self.reports: list[Report] = []
         self.batches: list[wire.Reports] = []
         self.blobs: dict[str, bytes] = {}
+        self.items: dict[Attempt, list[wire.ItemToDo]] = {}
+        self.page_items = 1000
         self.live: list[tuple[str, bytes]] = []
         self.refuse_session: str | None = None
         self.session_over = False
@@ -62,6 +64,7 @@ class PlayedApi:
         await self.client.subscribe(subjects.HEARTBEAT, cb=self._beat)
         await self.client.subscribe(subjects.REPORT, cb=self._report)
         await self.client.subscribe(subjects.BLOB, cb=self._blob)
+        await self.client.subscribe(subjects.ITEMS, cb=self._items)
         await self.client.subscribe("perdure.progress.>", cb=self._lively)
         await self.client.subscribe("perdure.log.>", cb=self._lively)
         await self.client.flush()
@@ -91,7 +94,8 @@ class PlayedApi:
         number: int = 1,
         from_checkpoint: wire.Checkpoint | None = None,
         first_checkpoint_number: int = 1,
-        spec: CommandSpec | None = None,
+        spec: Spec | None = None,
+        items_done: int = 0,
     ) -> wire.Grant:
         """Make a grant of a command or script for the session that is open."""
         given = spec or (
@@ -104,6 +108,7 @@ class PlayedApi:
             request=RunRequest(name="test", spec=given, limits=limits or Limits()),
             from_checkpoint=from_checkpoint,
             first_checkpoint_number=first_checkpoint_number,
+            items_done=items_done,
         )
 
     async def run(self, grant: wire.Grant) -> Ended:
@@ -144,6 +149,15 @@ class PlayedApi:
             data = zstandard.ZstdDecompressor().decompress(chunks[first].lines)
             rows.extend(msgspec.msgpack.decode(data, type=list[LogLine]))
         return rows
+
+    def outcomes(self, attempt: Attempt) -> list[wire.ItemDone]:
+        """Give the outcomes of items in the order in which they were reported, repetitions left out."""
+        reports = {report.number: report for report in self.of(attempt, wire.ItemsRecorded)}
+        found: list[wire.ItemDone] = []
+        for report in reports.values():
+            data = zstandard.ZstdDecompressor().decompress(report.outcomes)
+            found.extend(msgspec.msgpack.decode(data, type=list[wire.ItemDone]))
+        return found
 
     def text(self, attempt: Attempt, stream: str | None = None) -> str:
         return "\n".join(row.text for row in self.lines(attempt) if stream in (None, row.stream))
@@ -207,6 +221,18 @@ class PlayedApi:
         page = content[asked.offset : asked.offset + wire.BLOB_PAGE_BYTES]
         await self._answer(message, blob=wire.BlobPage(data=page, total=len(content)))
 
+    async def _items(self, message: Msg) -> None:
+        asked = wire.decode(message.data, wire.FetchItems)
+        items = self.items.get(asked.attempt)
+        if items is None:
+            await self._answer(message, items=wire.ItemsPage(gone=True))
+            return
+        left = [item for item in items if item.ordinal > asked.after]
+        page = left[: self.page_items]
+        data = zstandard.ZstdCompressor().compress(msgspec.msgpack.encode(page))
+        more = page[-1].ordinal if len(left) > len(page) else None
+        await self._answer(message, items=wire.ItemsPage(items=data, next=more))
+
     async def _lively(self, message: Msg) -> None:
         self.live.append((message.subject, message.data))
 
@@ -244,6 +270,9 @@ class ExecutorProcess:
         assert self.agent is not None
         self.agent.kill()
         self.agent.wait(10)
+
+    def kill_warden(self) -> None:
+        os.kill(self.warden_pid, signal.SIGKILL)
 
     def stop(self) -> int:
         """Stop cleanly; give the exit code."""

@@ -12,7 +12,7 @@ from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import INLINE_BYTES, BatchSpec, FailureReason
 from perdure_contract.wire import Attempt, Ended, Grant, ItemsRecorded
 from perdure_executor.attempt import outcome_of
-from perdure_executor.recorded import Recorded
+from perdure_executor.recorded import NO_OUTCOMES, Recorded
 from perdure_executor.reported import Reported
 from perdure_executor.runners import batch, rsync
 from perdure_executor.runners.kinds import runner_of
@@ -122,7 +122,7 @@ class Carried:
             now,
             ending=ending or self.record is not None,
         )
-        if report is not None:
+        if report is not None and report.outcomes != NO_OUTCOMES:
             said.next_checkpoint += 1
         return report
 

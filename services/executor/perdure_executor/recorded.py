@@ -18,13 +18,16 @@ from perdure_executor.batch.plan import JOURNAL_SUFFIX
 
 REPORT_SECONDS = 5.0
 HURRIED_SECONDS = 1.0
-HURRIED_ITEMS = 2000
+HURRIED_ITEMS = 10_000
 """With so many new outcomes a report may come sooner."""
 READ_BYTES = 262144
 
 _decoder = msgspec.json.Decoder(Mark)
 _encoder = msgspec.msgpack.Encoder()
 _compressor = zstandard.ZstdCompressor(level=1)
+
+NO_OUTCOMES = _compressor.compress(_encoder.encode([]))
+"""Of a report that only tells what was begun: it makes no checkpoint."""
 
 
 class Recorded(Struct, kw_only=True):
@@ -55,7 +58,7 @@ class Recorded(Struct, kw_only=True):
 
         Args:
             path: what the attempt's files begin with.
-            number: of the checkpoint that it makes.
+            number: of the checkpoint that it makes, if it has outcomes.
             done: how many items are done, as the driver has said last.
             now: seconds since boot.
             ending: whether everything is due.
@@ -65,15 +68,17 @@ class Recorded(Struct, kw_only=True):
             return None
         try:
             with Path(f"{path}{JOURNAL_SUFFIX}").open("rb") as journal:
-                if ending or self.offset >= self.until:
+                if ending or self.offset >= self.until:  # what comes later waits for the next row
                     self.until = os.fstat(journal.fileno()).st_size
+                    self.told_at, self.told_done, self.fresh = now, done, False
                 journal.seek(self.offset)
                 data = journal.read(min(READ_BYTES, self.until - self.offset))
         except FileNotFoundError:
-            data = b""
+            self.fresh = False
+            return None
         report = self._report(data, number)
         if report is None:
-            self.told_at, self.told_done, self.fresh, self.until = now, done, False, self.offset
+            self.until = self.offset
         return report
 
     def _report(self, data: bytes, number: int) -> ItemsRecorded | None:
