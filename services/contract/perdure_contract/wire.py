@@ -150,6 +150,8 @@ class ProgressMade(Struct, frozen=True, kw_only=True, tag="progress"):
 
     progress: Progress
     milestone: bool = False
+    number: int = 0
+    """Of a milestone, counted from 1 within the attempt, so that a repetition is known; 0 is not counted."""
 
 
 class LogChunk(Struct, frozen=True, kw_only=True, tag="log"):

@@ -84,6 +84,7 @@ class Reported(Struct, kw_only=True):
     milestone_at: float = 0.0
     milestone_fraction: float = 0.0
     milestone_message: str | None = None
+    milestones: int = 0
     newest_at: float = 0.0
     live_at: float = 0.0
     unsaid: bool = False
@@ -152,7 +153,10 @@ class Reported(Struct, kw_only=True):
             self.checkpoint_at = now
         if self.unsaid and self.progress is not None and not ending:
             if self._milestone(self.progress, now):
-                found.append(ProgressMade(progress=self.progress, milestone=True))
+                self.milestones += 1
+                found.append(
+                    ProgressMade(progress=self.progress, milestone=True, number=self.milestones)
+                )
             elif now - self.newest_at >= NEWEST_SECONDS:
                 found.append(ProgressMade(progress=self.progress))
             else:

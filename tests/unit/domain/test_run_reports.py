@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_reports import hear
@@ -167,6 +168,18 @@ def test_the_same_milestone_twice_is_one_event() -> None:
     marked = after(run, hear(run, attempt_of(run), progress(10), NOW).facts)
     heard = hear(marked, attempt_of(marked), progress(10), NOW)
     assert (heard.verdict, heard.facts) == ("accepted", ())
+
+
+def test_a_batch_of_milestones_said_twice_is_each_of_them_once() -> None:
+    batch = [replace(progress(done), number=n) for n, done in ((1, 10), (2, 20), (3, 5))]
+    run = running()
+    verdicts = []
+    for finding in (*batch, *batch):
+        heard = hear(run, attempt_of(run), finding, NOW)
+        run = after(run, heard.facts)
+        verdicts.append(heard.verdict)
+    assert verdicts == ["accepted"] * 3 + ["duplicate"] * 3
+    assert run.milestones == 3
 
 
 def test_log_lines_are_no_events() -> None:

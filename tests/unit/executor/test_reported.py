@@ -68,6 +68,7 @@ def test_a_milestone_needs_ten_seconds_and_a_tenth_or_a_new_phase() -> None:
     assert milestone(41, done=66, total=100, message="phase two")
     assert not milestone(45, done=66, total=100, message="phase three")
     assert milestone(51, done=66, total=100, message="phase three")
+    assert reported.milestones == 4
 
 
 def test_checkpoints_are_numbered_and_held_back_but_never_the_last() -> None:

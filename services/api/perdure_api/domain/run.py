@@ -144,6 +144,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the next attempt does the items that were chosen for another try, and no others."""
     progress: Progress | None = None
     milestone_at: datetime | None = None
+    milestones: int = 0
+    """Of the latest attempt, so far."""
     metrics: dict[str, float] = {}
     result: Json = None
     result_blob: BlobRef | None = None
@@ -210,7 +212,12 @@ def _changed(run: Run, fact: RunFact, stamp: Stamp) -> Run:  # noqa: C901, PLR09
         case AttemptStarted():
             return _started(run, fact, stamp)
         case RunProgressed():
-            return replace(run, progress=fact.progress, milestone_at=stamp.time)
+            return replace(
+                run,
+                progress=fact.progress,
+                milestone_at=stamp.time,
+                milestones=run.milestones + 1,
+            )
         case RunCheckpointed():
             mark = CheckpointRecord(
                 number=fact.number, cursor=fact.cursor, state=fact.state, at=stamp.time
@@ -311,6 +318,7 @@ def _started(run: Run, fact: AttemptStarted, stamp: Stamp) -> Run:
         started_at=run.started_at or stamp.time,
         progress=None,
         milestone_at=None,
+        milestones=0,
         metrics={},
         begun=(),
     )

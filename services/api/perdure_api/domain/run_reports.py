@@ -143,8 +143,12 @@ def _items(run: Run, attempt: Attempt, said: ItemsRecorded, new: NewOutcomes | N
 
 
 def _progress(run: Run, attempt: Attempt, finding: ProgressMade) -> Heard:
-    if not finding.milestone or finding.progress == run.progress:
+    if not finding.milestone:
         return Heard("accepted")
+    if finding.number == 0 and finding.progress == run.progress:
+        return Heard("accepted")
+    if 0 < finding.number <= run.milestones:
+        return Heard("duplicate", why=f"milestone {finding.number} was known")
     fact = RunProgressed(run=run.id, attempt=attempt.number, progress=finding.progress)
     return Heard("accepted", (fact,))
 
