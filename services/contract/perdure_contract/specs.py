@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from perdure_contract.identifiers import DEFAULT_QUEUE, Name
 from perdure_contract.rsync.spec import RsyncSpec
@@ -178,3 +178,5 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     retry: Retry = msgspec.field(default_factory=Retry)
     limits: Limits = msgspec.field(default_factory=Limits)
     rerun_of: str | None = None
+    trusted_func: Literal[True] | UnsetType = UNSET
+    """Set by us alone, for runs of jobs that the jobs file defines: its functions are allowed as named."""

@@ -15,6 +15,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "USER", "TMPDIR")
 """What a child gets from the executor's environment; nothing else."""
 
 MAX_SLOTS = 1000
+DEFAULT_ALLOWED = "perdure.demo"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Queues it serves; none means all."""
     programs: tuple[str, ...] | None
     """Real paths of the programs that may be started; none means any."""
+    python_allow: tuple[str, ...]
+    """Modules whose functions may be called, with all that is inside them."""
+    python_path: tuple[str, ...]
+    """Directories where they are found, by workers only."""
     environment: dict[str, str]
     """What children inherit."""
     backup_roots: tuple[str, ...]
@@ -62,6 +67,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         raise CannotStart(message)
     name = environment.get("PERDURE_EXECUTOR_NAME") or as_name(socket.gethostname())
     programs = _listed(environment.get("PERDURE_PROGRAMS", ""), ":")
+    allow = environment.get("PERDURE_PYTHON_ALLOW", DEFAULT_ALLOWED).replace(":", ",")
+    path = _listed(environment.get("PERDURE_PYTHON_PATH", ""), ":") or [str(Path.cwd())]
     return Settings(
         nats_url=nats_url,
         data_dir=Path(environment.get("PERDURE_DATA_DIR") or ".perdure").absolute(),
@@ -74,6 +81,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ),
         programs=tuple(os.path.realpath(program) for program in programs) or None,
         backup_roots=roots(environment),
+        python_allow=tuple(_listed(allow, ",")),
+        python_path=tuple(str(Path(folder).absolute()) for folder in path),
         environment={name: environment[name] for name in PASSED_ON if name in environment},
         directory=str(Path.cwd()),
     )

@@ -7,13 +7,19 @@ body is JSON where there is one. The warden forwards bodies without reading them
 import socket
 import struct
 
-# agent → warden, and START and END on to a keeper
+# agent → warden; START, CALL and END go on to a keeper
 START = b"S"
+CALL = b"C"
+"""Like START, for a function in a warm worker."""
 END = b"E"
 TAKEN = b"T"
 """The agent has the ended attempt on its own disk: forget it."""
 LEAVE = b"L"
 """Exit as soon as nothing is held."""
+
+# warden → keeper
+WARM = b"W"
+"""Have a worker ready for calls like this one."""
 
 # warden → agent, and DATA and OVER from a keeper
 HELLO = b"H"

@@ -2,7 +2,7 @@
 
 It is the subreaper of its tree, so "no child left" means "no process left". When the warden is gone
 it ends the tree and goes too. It takes the next attempt only when the last tree is empty, which saves
-a fork for each.
+a fork for each: see `serving`.
 """
 
 import errno
@@ -15,12 +15,14 @@ import time
 
 from perdure_executor.attempt import KILL, KILLING, MEMORY, RUNNING, TERM, Attempt
 from perdure_executor.warden import tree
-from perdure_executor.warden.frames import DATA, END, OVER, START, Unpacker, pack
+from perdure_executor.warden.frames import DATA, END, Unpacker, pack
 from perdure_executor.warden.lease import Lease, boottime
-from perdure_executor.warden.order import Order, Record, decode_order, encode
+from perdure_executor.warden.order import Order, Record
 from perdure_executor.warden.output import READ_BYTES, STDERR, STDOUT, Output, Reported
 
 REPORT_FD = 3
+REPORTED = 0
+"""Stands for what is written to it, beside the numbers of the output's streams."""
 FLUSH_SECONDS = 0.15
 FIRST_FLUSH_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
@@ -30,7 +32,7 @@ SWEEP_SECONDS = 0.02
 UNKILLABLE_SECONDS = 10.0
 """A tree that we may not signal (sudo) is waited for so long after its KILL, then left."""
 
-_IGNORED = (
+IGNORED = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGHUP,
@@ -38,21 +40,8 @@ _IGNORED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-_RESET = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+_RESET = (*IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 _OUT_OF_RESOURCES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
-
-
-def serve(control: socket.socket, lease: Lease) -> None:
-    """Carry one attempt after the other until the warden closes the socket, or is gone."""
-    tree.become_subreaper()
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    unpacker = Unpacker()
-    while data := control.recv(READ_BYTES):
-        for kind, key, body in unpacker.feed(data):
-            if kind == START:
-                record = Keeper(key, decode_order(body), control, unpacker, lease).carry()
-                control.sendall(pack(OVER, key, encode(record)))
 
 
 class WardenGone(Exception):
@@ -93,6 +82,8 @@ class Keeper:
         self._memory_at: float | None = None
         self._reap_at = 0.0
         self._killed_at: float | None = None
+        self._returned = False
+        """Whether it is over while its process lives on, as warm workers do."""
 
     def carry(self) -> Record:
         """Run it to its end and give the record. The tree is empty then."""
@@ -102,10 +93,7 @@ class Keeper:
         except (OSError, ValueError) as error:
             self._close()
             record = Record(started=started, ended=started)
-            if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
-                record.broken = f"The executor could not start it: {error.strerror}."
-            else:
-                record.rejected = why_not_started(error, self._order)
+            self._excuse(record, error)
             return record
         now = boottime()
         self._attempt = Attempt(
@@ -125,15 +113,15 @@ class Keeper:
         return self._record(started)
 
     def _start(self) -> None:
+        """Start it, with the other ends of `_streams` as its output.
+
+        Raises:
+            OSError, ValueError: it cannot be started.
+        """
         order = self._order
         os.chdir(order.cwd)
-        pipes = [os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) for _ in range(3)]
-        for (read, _), stream in zip(pipes, (STDOUT, STDERR, 0), strict=True):
-            self._streams[read] = stream
-        (_, out), (_, err), (_, report) = pipes
+        out, err, report = ends = self._open_streams()
         try:
-            for _, write in pipes:
-                os.set_blocking(write, True)
             self._pid = os.posix_spawn(
                 order.program,
                 order.argv,
@@ -149,11 +137,31 @@ class Keeper:
                 setsigdef=_RESET,
             )
         finally:
-            for _, write in pipes:
-                os.close(write)
+            for end in ends:
+                os.close(end)
             os.chdir("/")
         self._pidfd = os.pidfd_open(self._pid)
-        for file in (*self._streams, self._pidfd, self._control.fileno()):
+        self._listen()
+
+    def _excuse(self, record: Record, error: OSError | ValueError) -> None:
+        """Note why it did not start."""
+        if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
+            record.broken = f"The executor could not start it: {error.strerror}."
+        else:
+            record.rejected = why_not_started(error, self._order)
+
+    def _open_streams(self) -> list[int]:
+        """Make the three pipes; give the ends to write to, which are closed here when passed on."""
+        ends = []
+        for stream in (STDOUT, STDERR, REPORTED):
+            read, write = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(read, False)
+            self._streams[read] = stream
+            ends.append(write)
+        return ends
+
+    def _listen(self, *others: int) -> None:
+        for file in (*self._streams, self._pidfd, self._control.fileno(), *others):
             self._poll.register(file, select.POLLIN)
 
     def _watch(self) -> None:
@@ -164,16 +172,14 @@ class Keeper:
                     self._pump(file)
                 elif file == self._pidfd:
                     self._reap()
-                else:
+                elif file == self._control.fileno():
                     self._hear()
+                else:
+                    self._answered()
+            if self._returned:
+                break
             now = boottime()
-            if self._flush_at is not None and now >= self._flush_at:
-                self._flush(now)
-            if now >= self._reap_at:
-                self._reap_at = now + REAP_SECONDS
-                self._reap()
-            if self._memory_at is not None and now >= self._memory_at:
-                self._weigh(now)
+            self._tick(now)
             due = self._attempt.step(now, self._lease.until)
             if due is None and self._status is None:
                 continue
@@ -185,6 +191,16 @@ class Keeper:
             if due == KILL and self._kill(now):
                 break
         self._attempt.tree_gone()
+
+    def _tick(self, now: float) -> None:
+        """Do what is due by the clock."""
+        if self._flush_at is not None and now >= self._flush_at:
+            self._flush(now)
+        if now >= self._reap_at:
+            self._reap_at = now + REAP_SECONDS
+            self._reap()
+        if self._memory_at is not None and now >= self._memory_at:
+            self._weigh(now)
 
     def _patience(self) -> int:
         """Give the milliseconds until something is due by itself."""
@@ -268,8 +284,15 @@ class Keeper:
             if pid == self._pid:
                 self._status = status
                 self._poll.unregister(self._pidfd)
-                os.close(self._pidfd)
+                self._let_go()
                 self._attempt.program_ended()
+
+    def _let_go(self) -> None:
+        """The program itself is gone."""
+        os.close(self._pidfd)
+
+    def _answered(self) -> None:
+        """A program gives no answers."""
 
     def _kill(self, now: float) -> bool:
         """KILL what is there; tell whether the rest cannot be killed and must be left."""
@@ -307,13 +330,17 @@ class Keeper:
             log=log,
             reported=reported,
         )
+        self._conclude(record)
+        return record
+
+    def _conclude(self, record: Record) -> None:
+        """Note how it ended."""
         if self._status is None:
             record.broken = "Its processes belong to another user and could not be ended."
         elif os.WIFSIGNALED(self._status):
             record.signal = signal_name(os.WTERMSIG(self._status))
         else:
             record.exit_code = os.WEXITSTATUS(self._status)
-        return record
 
     def _drain(self) -> None:
         """Read what is left in the pipes. Nobody of the tree writes any more."""

@@ -9,8 +9,9 @@ import socket
 import sys
 import time
 
-from perdure_executor.warden import keeper, tree
+from perdure_executor.warden import serving, tree
 from perdure_executor.warden.frames import (
+    CALL,
     DATA,
     END,
     HELLO,
@@ -18,6 +19,7 @@ from perdure_executor.warden.frames import (
     OVER,
     START,
     TAKEN,
+    WARM,
     Channel,
     Unpacker,
     pack,
@@ -32,8 +34,11 @@ JOURNAL_BYTES = 1 << 20
 ALONE_SECONDS = 60.0
 SWEEP_SECONDS = 0.05
 IDLE_SECONDS = 10.0
+WARM_SECONDS = 60.0
 SPARE_KEEPERS = 1
-"""Kept however long nothing comes, so that the next attempt starts without a fork of ours."""
+"""Kept however long nothing comes, so that the next attempt starts without a fork of ours.
+
+Once a function was called, so many with a warm worker too."""
 WRITE_AGAIN_SECONDS = 1.0
 CONTROL_FD = 3
 MOST_FDS = 1 << 20
@@ -51,7 +56,7 @@ def main(directory: str) -> None:
 class Hold:
     """A keeper as the warden sees it."""
 
-    __slots__ = ("channel", "idle_since", "key", "pid")
+    __slots__ = ("channel", "idle_since", "is_warm", "key", "pid")
 
     def __init__(self, pid: int, channel: Channel) -> None:
         """Nothing is carried yet."""
@@ -59,6 +64,8 @@ class Hold:
         self.channel = channel
         self.key: str | None = None
         self.idle_since = 0.0
+        self.is_warm = False
+        """Whether it carries calls, and so has a worker; it carries nothing else then."""
 
 
 class Warden:
@@ -75,6 +82,8 @@ class Warden:
         self._poll = select.epoll()
         self._keepers: dict[int, Hold] = {}
         self._idle: list[Hold] = []
+        self._warm: list[Hold] = []
+        """The idle ones that have workers."""
         self._carried: dict[str, Hold] = {}
         self._agent: Channel | None = None
         self._records: dict[str, bytes] = {}
@@ -150,6 +159,8 @@ class Warden:
             return WRITE_AGAIN_SECONDS
         if len(self._idle) > SPARE_KEEPERS:
             return IDLE_SECONDS
+        if len(self._warm) > SPARE_KEEPERS:
+            return WARM_SECONDS
         if self._agent is None and not self._carried:
             return max(0.05, ALONE_SECONDS - (time.monotonic() - self._alone_since) + 0.01)
         return -1
@@ -185,9 +196,9 @@ class Warden:
             self._drop_agent()
             return
         for kind, key, body in frames:
-            if kind == START:
+            if kind in (START, CALL):
                 if key not in self._carried and key not in self._records:
-                    self._start(key, body)
+                    self._start(kind, key, body)
             elif kind == END:
                 hold = self._carried.get(key)
                 if hold is not None:
@@ -207,13 +218,30 @@ class Warden:
 
     # --- keepers ---------------------------------------------------------------------------------
 
-    def _start(self, key: str, body: bytes) -> None:
-        hold = self._idle.pop() if self._idle else self._fork()
+    def _start(self, kind: bytes, key: str, body: bytes) -> None:
+        if kind == CALL:
+            hold = self._warm.pop() if self._warm else self._warmed()
+        else:
+            hold = self._idle.pop() if self._idle else self._fork()
         hold.key = key
         self._carried[key] = hold
+        self._order(hold, pack(kind, key, body))
+        if kind == CALL and not self._warm:
+            spare = self._warmed()
+            self._warm.append(spare)
+            self._order(spare, pack(WARM, "", body))
+
+    def _warmed(self) -> Hold:
+        """Give a keeper that carries calls from now on."""
+        hold = self._idle.pop() if self._idle else self._fork()
+        hold.is_warm = True
+        hold.idle_since = time.monotonic()
+        return hold
+
+    def _order(self, hold: Hold, frame: bytes) -> None:
         hold.channel.socket.settimeout(None)  # an idle keeper reads at once, however much it is
         try:
-            hold.channel.socket.sendall(pack(START, key, body))
+            hold.channel.socket.sendall(frame)
         except OSError:
             return  # it is gone: its socket says so in the next round
         finally:
@@ -229,7 +257,7 @@ class Warden:
                 ours.detach()
                 theirs.detach()
                 os.closerange(CONTROL_FD + 1, MOST_FDS)
-                keeper.serve(socket.socket(fileno=CONTROL_FD), self._lease)
+                serving.serve(socket.socket(fileno=CONTROL_FD), self._lease)
                 code = 0
             except BaseException:  # noqa: BLE001 - whatever it is, it is said, and the keeper ends
                 sys.excepthook(*sys.exc_info())
@@ -245,8 +273,9 @@ class Warden:
     def _dismiss(self) -> None:
         """Let keepers go that had nothing to do for a while; the longest idle come first."""
         now = time.monotonic()
-        while len(self._idle) > SPARE_KEEPERS and now - self._idle[0].idle_since > IDLE_SECONDS:
-            self._lose(self._idle[0])
+        for idle, seconds in ((self._idle, IDLE_SECONDS), (self._warm, WARM_SECONDS)):
+            while len(idle) > SPARE_KEEPERS and now - idle[0].idle_since > seconds:
+                self._lose(idle[0])
 
     def _hear_keeper(self, hold: Hold) -> None:
         frames = hold.channel.hear()
@@ -258,7 +287,7 @@ class Warden:
                 self._over(key, body)
                 hold.key = None
                 hold.idle_since = time.monotonic()
-                self._idle.append(hold)
+                (self._warm if hold.is_warm else self._idle).append(hold)
             elif kind == DATA and self._agent is not None and not self._agent.is_full:
                 self._agent.say(pack(DATA, key))
 
@@ -267,12 +296,14 @@ class Warden:
         self._poll.unregister(hold.channel)
         del self._keepers[hold.channel.fileno()]
         hold.channel.socket.close()
-        if hold in self._idle:
-            self._idle.remove(hold)
+        for idle in (self._idle, self._warm):
+            if hold in idle:
+                idle.remove(hold)
         os.waitpid(hold.pid, 0)
-        if hold.key is not None:
+        if hold.is_warm or hold.key is not None:
             self._orphans = True
             self._sweep()
+        if hold.key is not None:
             words = (
                 "The process that watched over the program was killed, so the program was ended."
             )

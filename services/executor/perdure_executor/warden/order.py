@@ -4,22 +4,27 @@ import json
 
 
 class Order:
-    """One program to start, and how it is watched. Plain, so that keepers import nothing for it."""
+    """One program to start or function to call, and how it is watched.
+
+    Plain, so that keepers import nothing for it.
+    """
 
     __slots__ = (
-        "argv", "cwd", "env", "grace", "log_bytes", "memory_bytes", "path", "program", "stdin",
-        "timeout", "until_lease",
+        "argv", "call", "cwd", "env", "grace", "log_bytes", "memory_bytes", "path", "program",
+        "python_path", "stdin", "timeout", "until_lease",
     )  # fmt: skip
 
     def __init__(
         self,
         *,
-        program: str,
-        argv: list[str],
-        env: dict[str, str],
-        cwd: str,
         path: str,
+        program: str = "",
+        argv: list[str] | None = None,
+        env: dict[str, str] | None = None,
+        cwd: str = "/",
         stdin: str = "/dev/null",
+        call: str | None = None,
+        python_path: list[str] | None = None,
         timeout: float | None = None,
         grace: float = 10.0,
         memory_bytes: int | None = None,
@@ -29,12 +34,14 @@ class Order:
         """Take it as it is.
 
         Args:
+            path: where its output goes; files begin with it.
             program: absolute path of what is executed.
             argv: its arguments, the first is the name it is called by.
             env: its whole environment.
             cwd: where it starts.
-            path: where its output goes; files begin with it.
             stdin: file it reads.
+            call: instead of all these a `workers.calls.Call`, encoded.
+            python_path: where the modules of a call are found.
             timeout: seconds it may run; none for as long as it likes.
             grace: seconds between TERM and KILL.
             memory_bytes: what its whole tree may hold in memory.
@@ -42,11 +49,13 @@ class Order:
             until_lease: whether it is ended when the executor's lease is over.
         """
         self.program = program
-        self.argv = argv
-        self.env = env
+        self.argv = argv or []
+        self.env = env or {}
         self.cwd = cwd
         self.path = path
         self.stdin = stdin
+        self.call = call
+        self.python_path = python_path or []
         self.timeout = timeout
         self.grace = grace
         self.memory_bytes = memory_bytes

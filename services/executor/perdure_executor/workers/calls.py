@@ -50,7 +50,7 @@ class Call:
 class Answer:
     """How a call ended, from the worker itself; one that died gives none."""
 
-    __slots__ = ("code", "cpu", "keep", "message", "modules", "outcome", "peak")
+    __slots__ = ("code", "cpu", "keep", "message", "modules", "outcome", "peak", "spent")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Answer:
         code: int | None = None,
         cpu: float = 0.0,
         peak: int = 0,
+        spent: float = 0.0,
         keep: bool = True,
         modules: dict[str, int] | None = None,
     ) -> None:
@@ -71,6 +72,7 @@ class Answer:
             code: of `exited`; never 0.
             cpu: seconds of CPU of the call with all children that ended in it.
             peak: most memory the worker or one of those children held during it, in bytes.
+            spent: seconds of CPU of the worker since it began.
             keep: whether the worker may carry another call; it left nothing behind then.
             modules: files of the user that were loaded, with when they were changed (ns).
         """
@@ -79,6 +81,7 @@ class Answer:
         self.code = code
         self.cpu = cpu
         self.peak = peak
+        self.spent = spent
         self.keep = keep
         self.modules = modules or {}
 
@@ -96,6 +99,10 @@ def decode_call(data: bytes) -> Call:
 def decode_answer(data: bytes) -> Answer:
     """Read an answer."""
     return Answer(**json.loads(data))
+
+
+READY = HEAD.pack(0)
+"""An empty frame: the worker is there."""
 
 
 def framed(body: bytes) -> bytes:

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from perdure_executor.workers.calls import HEAD, Answer, decode_answer, framed
+from perdure_executor.workers.calls import HEAD, READY, Answer, decode_answer, framed
 
 CONTROL_FD = 4
 """Where a worker finds its socket; 3 is PERDURE_FD."""
@@ -36,7 +36,7 @@ class WorkerProcess:
     polls `fileno` for the answer and `pidfd` for its death.
     """
 
-    __slots__ = ("_modules", "_rest", "_socket", "answered", "path", "pid", "pidfd")
+    __slots__ = ("_modules", "_rest", "_socket", "path", "pid", "pidfd", "ready", "spent")
 
     def __init__(
         self, path: Sequence[str], environment: Mapping[str, str], python: str = sys.executable
@@ -52,8 +52,10 @@ class WorkerProcess:
             OSError: when no process can be started.
         """
         self.path = tuple(path)
-        self.answered = 0
-        """Calls that it has answered."""
+        self.ready = False
+        """Whether it has ever said something."""
+        self.spent = 0.0
+        """Seconds of CPU it had used at its last answer."""
         self._rest = b""
         self._modules: dict[str, int] = {}
         self._socket, theirs = socket.socketpair()
@@ -117,6 +119,9 @@ class WorkerProcess:
         if not data:
             raise WorkerGone
         self._rest += data
+        if not self.ready and self._rest.startswith(READY):
+            self.ready = True
+            self._rest = self._rest[len(READY) :]
         if len(self._rest) < HEAD.size:
             return None
         end = HEAD.size + HEAD.unpack_from(self._rest)[0]
@@ -125,7 +130,7 @@ class WorkerProcess:
         answer = decode_answer(self._rest[HEAD.size : end])
         self._rest = self._rest[end:]
         self._modules.update(answer.modules)
-        self.answered += 1
+        self.spent = answer.spent
         return answer
 
     def is_outdated(self) -> bool:

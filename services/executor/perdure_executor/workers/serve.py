@@ -18,7 +18,16 @@ import time
 from types import FrameType, ModuleType
 
 from perdure_executor.workers.calling import Caller
-from perdure_executor.workers.calls import HEAD, REJECTED, Answer, Call, decode_call, encode, framed
+from perdure_executor.workers.calls import (
+    HEAD,
+    READY,
+    REJECTED,
+    Answer,
+    Call,
+    decode_call,
+    encode,
+    framed,
+)
 from perdure_executor.workers.process import CONTROL_FD, READ_BYTES
 
 REPORT_FD = 3
@@ -56,6 +65,7 @@ class Worker:
 
     def serve(self) -> None:
         """Answer calls until the other end of the socket is closed."""
+        self._control.sendall(READY)
         while (received := self._receive()) is not None:
             body, files = received
             answer = self._carry(decode_call(body), files)
@@ -84,7 +94,7 @@ class Worker:
         self._undress()
         alone = _reap()
         total, new_children_peak, peak = _used()
-        answer.cpu = round(total - spent, 6)
+        answer.cpu, answer.spent = round(total - spent, 6), round(total, 6)
         answer.peak = max(peak, new_children_peak if new_children_peak > children_peak else 0)
         self._calls += 1
         answer.keep = alone and answer.outcome != REJECTED and self._is_fit(answer.peak)
