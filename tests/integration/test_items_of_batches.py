@@ -1,0 +1,224 @@
+"""Batches over real PostgreSQL and NATS, the executor played: what is done, kept and done again."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from perdure_api.domain.run import Run
+from perdure_api.domain.run_commands import Delete, Restart, Resume, RetryItems
+from perdure_api.duties import Core
+from perdure_api.errors import Rejected
+from perdure_api.projections.items import items_csv, items_page
+from perdure_contract import facts, subjects, wire
+from perdure_contract.items import ItemCounts
+from tests.support.api_core import (
+    BY,
+    PlayedExecutor,
+    ended,
+    event_types,
+    read_run,
+    request_one,
+    run_reaches,
+    running_core,
+)
+from tests.support.batches import batch_of, done, failed, recorded, rows_of, to_do
+from tests.support.stack import Database, NatsUrls
+
+pytestmark = pytest.mark.asyncio
+ELEVEN = (3, 17, 18, 40, 77, 100, 101, 150, 199, 200, 228)
+
+
+@pytest.fixture
+async def core(module_database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
+    async with running_core(module_database.url, nats.api) as running:
+        yield running
+
+
+@pytest.fixture
+async def executor(core: Core, nats: NatsUrls) -> AsyncIterator[PlayedExecutor]:
+    played = await PlayedExecutor(nats.executor, "one").connect()
+    await played.open()
+    yield played
+    await played.beat(leaving=True)
+    await played.close()
+
+
+async def act(core: Core, run_id: str, command: object, **options: object) -> Run:
+    acted = await core.commands.act(BY, run_id, command, **options)  # type: ignore[arg-type]
+    assert isinstance(acted.result, Run)
+    return acted.result
+
+
+async def until_228(core: Core, executor: PlayedExecutor) -> tuple[str, wire.Attempt]:
+    """A batch of 313 whose first 228 items have an outcome, 11 of them failed."""
+    run_id = (await request_one(core, spec=batch_of(313))).id
+    attempt = (await executor.next_grant()).attempt
+    assert [item.ordinal for item in await to_do(executor, attempt)] == list(range(1, 314))
+    for number, first in enumerate(range(1, 229, 57), 1):
+        ordinals = range(first, first + 57)
+        outcomes = [
+            *done(*(n for n in ordinals if n not in ELEVEN)),
+            *failed(*(n for n in ordinals if n in ELEVEN)),
+        ]
+        said = recorded(number, outcomes, begun=(first + 57,))
+        assert await executor.report(attempt, said) == ("accepted",)
+    return run_id, attempt
+
+
+async def test_what_was_lost_at_228_goes_on_with_229_and_the_eleven_wait_to_be_asked_for(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id, attempt = await until_228(core, executor)
+    failure = facts.Failure(reason="timeout", message="too long")
+    await executor.report(attempt, ended("failed", failure=failure))
+    run = await read_run(core, run_id)
+    assert (run.phase, run.settled) == ("failed", 228)
+    assert run.items == ItemCounts(total=313, done=217, failed=11)
+    assert run.checkpoint is not None
+    assert run.checkpoint.cursor == 228
+    assert (await rows_of(core, run_id))[229] == (None, 0, 1)
+
+    await act(core, run_id, Resume())
+    grant = await executor.next_grant()
+    assert grant.items_done == 228
+    rest = await to_do(executor, grant.attempt)
+    assert [item.ordinal for item in rest] == list(range(229, 314))
+    assert (rest[0].value, rest[0].key, rest[0].begun) == (229, "229", 1)
+    said = recorded(grant.first_checkpoint_number, done(*range(229, 314)))
+    await executor.report(grant.attempt, said, ended())
+    run = await read_run(core, run_id)
+    assert (run.phase, run.items) == ("partial", ItemCounts(total=313, done=302, failed=11))
+
+    await act(core, run_id, RetryItems())
+    grant = await executor.next_grant()
+    assert tuple(item.ordinal for item in await to_do(executor, grant.attempt)) == ELEVEN
+    said = recorded(grant.first_checkpoint_number, done(*ELEVEN))
+    await executor.report(grant.attempt, said, ended())
+    run = await read_run(core, run_id)
+    assert (run.phase, run.items) == ("completed", ItemCounts(total=313, done=313))
+    assert run.settled == 313
+    assert (await rows_of(core, run_id))[3] == ("done", 2, 0)
+    happened = await event_types(core, run_id)
+    assert happened[:4] == ["requested", "items-planned", "attempt-started", "items-recorded"]
+    assert happened[-4:] == ["attempt-started", "items-recorded", "checkpointed", "completed"]
+
+
+async def test_an_outcome_counts_once_whoever_repeats_it(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id = (await request_one(core, spec=batch_of(20))).id
+    attempt = (await executor.next_grant()).attempt
+    first = recorded(1, done(1, 2, 4, 5))
+    assert await executor.report(attempt, first) == ("accepted",)
+    assert (await read_run(core, run_id)).settled == 2
+    assert await executor.report(attempt, first) == ("duplicate",)
+    # Another report with items that are known, one twice, and two that there are not.
+    said = recorded(2, [*failed(1, 4), *done(3, 3, 99, 0), *failed(7)])
+    assert await executor.report(attempt, said, recorded(3, done(6))) == ("accepted",) * 2
+    run = await read_run(core, run_id)
+    assert run.items == ItemCounts(total=20, done=6, failed=1)
+    assert run.settled == 7
+    stranger = wire.Attempt(run=run_id, number=1, fence=attempt.fence - 1)
+    assert await executor.report(stranger, recorded(4, done(8))) == ("refused",)
+    page = (await executor.ask(subjects.ITEMS, wire.FetchItems(attempt=stranger))).items
+    assert page is not None
+    assert page.gone
+    await executor.report(attempt, ended())
+
+
+async def test_an_older_checkpoint_forgets_what_came_after_it(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id, attempt = await until_228(core, executor)
+    await executor.report(attempt, ended("failed"))
+    await act(core, run_id, Resume(checkpoint=2))
+    run = await read_run(core, run_id)
+    assert (run.items, run.settled) == (ItemCounts(total=313, done=107, failed=7), 114)
+    grant = await executor.next_grant()
+    assert (await to_do(executor, grant.attempt))[0].ordinal == 115
+    await executor.report(grant.attempt, ended("failed"))
+    await act(core, run_id, Restart(origin="beginning"))
+    grant = await executor.next_grant()
+    assert len(await to_do(executor, grant.attempt)) == 313
+    assert (await read_run(core, run_id)).items == ItemCounts(total=313)
+    await executor.report(grant.attempt, ended("failed"))
+
+
+async def test_only_failed_items_can_be_picked(core: Core, executor: PlayedExecutor) -> None:
+    run_id, attempt = await until_228(core, executor)
+    with pytest.raises(Rejected, match="is running"):
+        await act(core, run_id, RetryItems(), ordinals=(3,))
+    await executor.report(attempt, ended())
+    assert (await read_run(core, run_id)).phase == "partial"
+    with pytest.raises(Rejected) as refused:
+        await act(core, run_id, RetryItems(), ordinals=(3, 4, 400))
+    pointers = [fault.pointer for fault in refused.value.rejection.errors]
+    assert pointers == ["/ordinals/1", "/ordinals/2"]
+    await act(core, run_id, RetryItems(), ordinals=(200, 3, 199))
+    grant = await executor.next_grant()
+    assert [item.ordinal for item in await to_do(executor, grant.attempt)] == [3, 199, 200]
+    assert (await read_run(core, run_id)).settled == 2
+    # One of them is done, then the executor is gone: the two others are still what was asked for.
+    await executor.report(grant.attempt, recorded(grant.first_checkpoint_number, done(3)))
+    assert (await read_run(core, run_id)).settled == 198
+    await executor.report(grant.attempt, ended("released"))
+    grant = await executor.next_grant()
+    assert [item.ordinal for item in await to_do(executor, grant.attempt)] == [199, 200]
+    await executor.report(grant.attempt, ended("failed"))
+
+
+async def test_a_page_of_items_tells_and_finds(core: Core, executor: PlayedExecutor) -> None:
+    people = [{"key": f"p{n}", "name": f"Name {n}"} for n in range(1, 2501)]
+    run_id = (await request_one(core, spec=batch_of(people))).id
+    attempt = (await executor.next_grant()).attempt
+    outcomes = [*done(*range(1, 1500)), *failed(1500, 2400)]
+    outcomes = [wire.ItemDone(o.ordinal, f"p{o.ordinal}", o.outcome, 1, o.error) for o in outcomes]
+    await executor.report(attempt, recorded(1, outcomes))
+    run, pool = await read_run(core, run_id), core.database.pool
+
+    async def ordinals(**wanted: object) -> tuple[list[int], str | None]:
+        page = await items_page(pool, run, **wanted)  # type: ignore[arg-type]
+        return [item.ordinal for item in page.items], page.next
+
+    assert await ordinals(limit=2) == ([1, 2], "2")
+    assert await ordinals(after=2498) == ([2499, 2500], None)
+    assert await ordinals(outcomes=("failed",)) == ([1500, 2400], None)
+    assert await ordinals(outcomes=("failed", "done"), after=1498) == ([1499, 1500, 2400], None)
+    assert await ordinals(outcomes=("pending",), limit=2) == ([1501, 1502], "1502")
+    assert await ordinals(q="P2400") == ([2400], None)
+    assert await ordinals(q="exit code") == ([1500, 2400], None)
+    assert await ordinals(q="p240", outcomes=("pending",)) == (
+        [240, *range(2401, 2410)][1:], None,
+    )  # fmt: skip
+    page = await items_page(pool, run, after=1499, limit=2)
+    assert [(i.key, i.outcome, i.error, i.attempt) for i in page.items] == [
+        ("p1500", "failed", "exit code 1", 1),
+        ("p1501", "pending", None, None),
+    ]
+    text = b"".join([part async for part in items_csv(pool, run, outcomes=("failed",))]).decode()
+    assert text.splitlines() == [
+        "ordinal,key,outcome,tries,error,attempt",
+        "1500,p1500,failed,1,exit code 1,1",
+        "2400,p2400,failed,1,exit code 1,1",
+    ]
+    await executor.report(attempt, ended())
+
+
+async def test_a_rerun_shares_the_input_until_both_are_deleted(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    first = await request_one(core, spec=batch_of(["a", "b"]))
+    second = await request_one(core, spec=first.request.spec)
+    for _ in (first, second):
+        grant = await executor.next_grant()
+        await executor.report(grant.attempt, recorded(1, done(1, 2)), ended())
+    await run_reaches(core, second.id, lambda run: run.phase == "completed")
+    count = "SELECT count(*) FROM perdure.inputs"
+    before = await core.database.pool.fetchval(count)
+    await act(core, first.id, Delete())
+    assert await core.database.pool.fetchval(count) == before
+    assert await rows_of(core, first.id) == {}
+    await act(core, second.id, Delete())
+    assert await core.database.pool.fetchval(count) == before - 1
+    with pytest.raises(Rejected, match="not there any more"):
+        await request_one(core, spec=first.request.spec)
