@@ -1,6 +1,7 @@
 """A run from its request to its outcome, over real PostgreSQL and NATS, the executor played."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 
@@ -8,6 +9,7 @@ from perdure_api.domain.run_commands import Cancel, Hold, Release
 from perdure_api.duties import Core
 from perdure_api.errors import Rejected
 from perdure_contract import facts, wire
+from perdure_contract.identifiers import run_stream
 from perdure_contract.specs import Limits, Retry
 from tests.support.api_core import (
     BY,
@@ -194,6 +196,41 @@ async def test_a_queue_limit_holds_back_what_is_over_it(
     assert (await read_run(core, second)).phase == "pending"
     await executor.report(grant.attempt, ended())
     assert (await executor.next_grant()).attempt.run == second
+
+
+async def commits(core: Core, run_id: str) -> dict[str, datetime]:
+    """The time of each event of a run: events of one commit have the same."""
+    rows = await core.database.pool.fetch(
+        "SELECT type, time FROM perdure.events WHERE stream = $1", run_stream(run_id)
+    )
+    return {row[0].split(".")[2]: row[1] for row in rows}
+
+
+async def test_a_free_seat_is_taken_in_the_commit_of_the_request_and_the_answer_comes_first(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    requested = await request_one(core)
+    assert (requested.phase, requested.version) == ("pending", 1)
+    grant = await executor.next_grant()
+    assert grant.attempt.run == requested.id
+    times = await commits(core, requested.id)
+    assert times["requested"] == times["attempt-started"]
+    stored = await read_run(core, requested.id)
+    assert (stored.created, stored.created_at) == (requested.created, requested.created_at)
+
+
+async def test_the_end_of_one_attempt_and_the_start_of_the_next_are_one_commit(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    await core.commands.configure_queue(BY, "default", concurrency=1, rate_per_minute=None)
+    first, second = await ask(core), await ask(core)
+    grant = await executor.next_grant()
+    assert grant.attempt.run == first
+    await executor.report(grant.attempt, ended())
+    assert (await executor.next_grant()).attempt.run == second
+    ends, starts = await commits(core, first), await commits(core, second)
+    assert ends["completed"] == starts["attempt-started"]
+    assert starts["requested"] < starts["attempt-started"]
 
 
 async def test_a_held_run_starts_only_when_released(core: Core, executor: PlayedExecutor) -> None:

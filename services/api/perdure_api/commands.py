@@ -83,7 +83,8 @@ class Commands:
 
         def perform(batch: Batch) -> Callable[[], Run]:
             work.perform(batch)
-            return lambda: batch.runs[run_id]
+            requested = batch.runs[run_id]  # it may start in the same commit; that comes after
+            return lambda: batch.placed(requested)
 
         return await self.submit(
             by, Work(perform=perform, prepare=work.prepare, weight=1), idempotency
@@ -97,7 +98,8 @@ class Commands:
 
         def perform(batch: Batch) -> Callable[[], list[Run]]:
             work.perform(batch)
-            return lambda: [batch.runs[run_id] for run_id in work.run_ids]
+            requested = [batch.runs[run_id] for run_id in work.run_ids]
+            return lambda: [batch.placed(run) for run in requested]
 
         return await self.submit(
             by, Work(perform=perform, prepare=work.prepare, weight=len(requests)), idempotency
@@ -137,7 +139,7 @@ class Commands:
             order.refuse_items(whole)
             if isinstance(command, run_commands.Delete):
                 batch.execute("SELECT perdure.remove_content($1::text::uuid)", run_id)
-            return lambda: batch.runs[run_id]
+            return lambda: batch.placed(after)
 
         prepare = look_up if order.needs_look_up else None
         work = Work(perform=perform, prepare=prepare, runs=(run_id,))

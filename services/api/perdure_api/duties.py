@@ -53,7 +53,7 @@ class Core:
         self.schedule_clock = ScheduleClock(database, self.writer, self.controls)
         self.sessions = Sessions(database, self.writer, self.grants, lease_seconds=lease_seconds)
         self.requests = Requests(database, nats, self.sessions, Reports(self.writer))
-        self._dispatcher = Loop("dispatcher", Dispatcher(database, self.writer, self.grants).tick)
+        self._dispatcher = Dispatcher(database, self.writer, self.grants)
         self._reaper = Loop(
             "reaper",
             Reaper(database, self.writer, nats, self.controls, lease_seconds=lease_seconds).tick,
@@ -66,7 +66,7 @@ class Core:
         )
         self._bulk = Loop("bulk", BulkWorker(database, self.writer, self.controls).tick)
         self._news = asyncio.Event()
-        self._listeners: list[Callable[[], None]] = [self._dispatcher.wake]
+        self._listeners: list[Callable[[], None]] = []
         self.writer.on_commit(self._committed)
 
     def duties(self) -> list[Coroutine[None, None, None]]:
@@ -74,6 +74,7 @@ class Core:
         return [
             self.writer.run(),
             lead(self.database.url, "dispatcher", self._dispatcher.run),
+            self._dispatcher.send(),
             lead(self.database.url, "reaper", self._reaper.run),
             lead(self.database.url, "sweep", self._sweep.run),
             lead(self.database.url, "bulk", self._bulk.run),
@@ -100,6 +101,7 @@ class Core:
         async def heard(message: Msg) -> None:
             # What was committed here has been told already.
             if int(message.data) > self.writer.position:
+                self._dispatcher.wake()
                 self._tell()
 
         await self.nats.client.subscribe(subjects.WAKE, cb=heard)

@@ -1,53 +1,68 @@
-"""Starts runs that may start: picks them, has the claim decided under row locks, sends the grants.
+"""Starts runs that may start, inside the transaction that makes it possible; then sends the grants.
 
-The claim is the attempt-started event. A pass looks at what waits and who is free, both in PostgreSQL,
-so a pause, a limit or a priority acts at once and no count can leak. The decision is made again inside
-the writer's transaction: the session must still live, the queue must still have room.
+The claim is the attempt-started event. Whatever is committed (a request, the end of an attempt) may
+free a seat or bring a run that waits, so each commit looks who is free and who waits, and decides
+claims with all else that it stores: no commit of its own, no count that could leak. What comes due by
+the clock, and what other replicas committed, is looked after by a tick.
 """
 
-import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import msgspec
+from msgspec import Struct
 
 from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
 from perdure_api.domain.callers import SYSTEM
 from perdure_api.domain.queue import Queue
-from perdure_api.domain.run import Run
+from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Start, decide
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
-from perdure_api.store.state import decode_stream_state
+from perdure_api.store.rows import lane_key
+from perdure_api.store.state import decode_run, decode_stream_state
 from perdure_api.store.writer import Work, Writer
-from perdure_contract.identifiers import queue_stream
-from perdure_runtime import logs
-
-log = logs.get(__name__)
+from perdure_contract.identifiers import queue_stream, stream_kind
+from perdure_runtime.loop import Loop
 
 MAX_PAUSE_SECONDS = 1.0
 """Longest sleep: heals whatever wake-up was lost."""
 
-SEATS = """
-SELECT s.executor, s.session_id::text, s.slots + s.ahead, s.labels, s.queues,
-       (SELECT count(*) FROM perdure.runs r
-        WHERE r.executor = s.executor AND r.phase IN ('running', 'cancelling'))
-FROM perdure.sessions s WHERE s.state = 'live' AND NOT s.draining"""
+MOST_AT_ONCE = 64
+"""Runs of one lane that one look can start; a further look follows."""
 
-CANDIDATES = """
-SELECT c.run_id::text, c.queue, c.lane, c.priority, c.first_position, q.state
-FROM perdure.lanes l
-CROSS JOIN LATERAL (
-    SELECT run_id, queue, lane, priority, first_position FROM perdure.runs
+NEWEST = 1 << 62
+"""Added to the age of what was requested in the same transaction, whose positions count from 0."""
+
+LOOK = """
+WITH seats AS MATERIALIZED (
+  SELECT s.executor, s.session_id::text AS session, s.labels, s.queues,
+         s.slots + s.ahead + coalesce(f.freed, 0)
+         - (SELECT count(*) FROM perdure.runs r
+            WHERE r.executor = s.executor AND r.phase IN ('running', 'cancelling')) AS free
+  FROM perdure.sessions s
+  LEFT JOIN unnest($1::text[], $2::int[]) AS f(executor, freed) ON f.executor = s.executor
+  WHERE s.state = 'live' AND NOT s.draining FOR SHARE OF s
+), waiting AS MATERIALIZED (
+  SELECT c.* FROM perdure.lanes l
+  LEFT JOIN perdure.streams q ON q.stream = 'queue-' || l.queue
+  CROSS JOIN LATERAL (
+    SELECT run_id, state FROM perdure.runs
     WHERE queue = l.queue AND lane = l.lane AND phase = 'pending' AND ready_at IS NULL
-    ORDER BY priority DESC, first_position LIMIT $1) AS c
-LEFT JOIN perdure.streams q ON q.stream = 'queue-' || l.queue"""
+    ORDER BY priority DESC, first_position
+    LIMIT (SELECT least(coalesce(sum(greatest(free, 0)), 0), $3) FROM seats)
+    FOR UPDATE SKIP LOCKED) AS c
+  WHERE NOT coalesce((q.state ->> 'paused')::boolean, false)
+)
+SELECT executor, session, labels, queues, free, NULL::json FROM seats WHERE free > 0
+UNION ALL SELECT run_id::text, NULL, NULL, NULL, NULL, state FROM waiting"""
+"""Who is free and who waits, in one round trip. Rows that another replica works on are left to it."""
 
-CANDIDATES_A_LANE = 64
-"""More slots than this that come free at once are filled by further passes."""
+QUEUES = "SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[])"
 
 COME_DUE = """
 UPDATE perdure.runs SET ready_at = NULL
@@ -68,6 +83,13 @@ WHERE queue = ANY($1::text[]) AND at > clock_timestamp() - interval '60 s' GROUP
 RATE_WINDOW = timedelta(seconds=60)
 
 
+class Granted(Struct, frozen=True):
+    """A run that was claimed, and the session whose executor is to start it."""
+
+    session: str
+    run: Run
+
+
 class Dispatcher:
     """One replica's dispatcher; with several, one leads."""
 
@@ -75,127 +97,134 @@ class Dispatcher:
         self._database = database
         self._writer = writer
         self._grants = grants
+        self._granted: deque[Granted] = deque()
+        self._asked = False
+        """Whether the next transaction looks even when it appends nothing."""
+        self._clock = Loop("dispatcher", self.tick)
+        self._sender = Loop("grants", self._send)
+
+    def wake(self) -> None:
+        """Look now: something changed elsewhere."""
+        self._clock.wake()
+
+    async def run(self) -> None:
+        """Start what may start, with each commit and by the clock, until cancelled."""
+        self._writer.joined_by = self._join
+        try:
+            await self._clock.run()
+        finally:
+            self._writer.joined_by = None
+
+    async def send(self) -> None:
+        """Send grants for ever, also of claims made just before this replica ceased to lead."""
+        await self._sender.run()
 
     async def tick(self) -> float:
         """Start what may start; give the seconds until something comes due by the clock."""
-        while await self._pass():
-            pass
         due_in: float | None = await self._database.pool.fetchval(NEXT_DUE)
+        if due_in is not None and due_in <= 0:
+            await self._database.pool.execute(COME_DUE)
+        self._asked = True
+        await self._writer.submit(Work(perform=_nothing))
         if due_in is None:
             return MAX_PAUSE_SECONDS
-        if due_in <= 0:
-            await self._database.pool.execute(COME_DUE)
-            return 0
-        return min(due_in, MAX_PAUSE_SECONDS)
+        return min(max(due_in, 0), MAX_PAUSE_SECONDS)
 
-    async def _pass(self) -> bool:
-        """Fill the free slots once; tell whether more could be started."""
-        pool = self._database.pool
-        seat_rows, rows = await asyncio.gather(
-            pool.fetch(SEATS), pool.fetch(CANDIDATES, CANDIDATES_A_LANE)
-        )
-        seats = [seat for seat in map(_seat, seat_rows) if seat.free > 0]
-        if not seats or not rows:
-            return False
-        queues = {row[1]: _queue(row[1], row[5]) for row in rows}
-        limited = {name: queue for name, queue in queues.items() if queue.is_limited}
-        room = await _room(pool, limited)
-        candidates = [Candidate(*row[:5]) for row in rows]
-        assignments = admit(candidates, seats, room)
-        if not assignments:
-            return False
-        started = await self._claim(assignments)
-        return started == len(assignments) < len(candidates) and started < sum(
-            s.free for s in seats
-        )
-
-    async def _claim(self, assignments: Sequence[Assignment]) -> int:
-        """Have claims decided and committed in one transaction, then send the grants."""
-        live: set[str] = set()
-        room: dict[str, int | None] = {}
-        limited: dict[str, Queue] = {}
-        names = sorted({assignment.queue for assignment in assignments})
-
-        async def look_again(connection: asyncpg.Connection, batch: Batch) -> None:
-            rows = await connection.fetch(
-                "SELECT session_id::text FROM perdure.sessions "
-                "WHERE session_id = ANY($1::text[]::uuid[]) AND state = 'live' AND NOT draining FOR SHARE",
-                sorted({assignment.session for assignment in assignments}),
-            )
-            live.clear()
-            live.update(row[0] for row in rows)
-            limited.clear()
-            for name in names:
-                state = batch.state(queue_stream(name))
-                if isinstance(state, Queue) and state.is_limited:
-                    limited[name] = state
-            room.clear()
-            room.update(await _room(connection, limited))
-
-        def perform(batch: Batch) -> Callable[[], list[tuple[str, Run]]]:
-            started: list[tuple[str, str]] = []
-            for assignment in assignments:
-                run = batch.run(assignment.run)
-                left = room.get(assignment.queue)
-                if (
-                    run is None
-                    or assignment.session not in live
-                    or (left is not None and left <= 0)
-                ):
-                    continue
-                decided = decide(run, Start(executor=assignment.executor), batch.now)
-                if not isinstance(decided, tuple):
-                    continue
-                batch.append_run(run, decided, SYSTEM)
-                if left is not None:
-                    room[assignment.queue] = left - 1
-                started.append((assignment.session, assignment.run))
-            _note_starts(batch, limited, [batch.runs[run] for _, run in started])
-            return lambda: [(session, batch.runs[run]) for session, run in started]
-
-        work = Work(
-            perform=perform,
-            prepare=look_again,
-            runs=tuple(assignment.run for assignment in assignments),
-            streams=tuple(queue_stream(name) for name in names),
-            weight=len(assignments),
-        )
-        granted = (await self._writer.submit(work)).result
+    async def _send(self) -> float:
         by_session: dict[str, list[Run]] = {}
-        for session, run in granted:
-            by_session.setdefault(session, []).append(run)
+        while self._granted:
+            granted = self._granted.popleft()
+            by_session.setdefault(granted.session, []).append(granted.run)
         for session, runs in by_session.items():
             await self._grants.send(session, runs)
-        return len(granted)
+        return MAX_PAUSE_SECONDS
+
+    async def _join(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        """Claim what may start as part of a transaction whose works are done and not yet stored."""
+        if not batch.events and not self._asked:
+            return
+        self._asked = False
+        changed = {stream_kind(stream) for stream in batch.changed_streams}
+        if changed & {"executor", "queue"}:  # as rows they change after this: look once they have
+            batch.once_committed(self.wake)
+            return
+        here = [batch.runs[run_id] for run_id in batch.new_runs | batch.changed_runs]
+        ready_here = {run.id: run for run in here if state_at(run, batch.now) == "queued"}
+        if any(run.phase == "pending" and run.id not in ready_here for run in here):
+            batch.once_committed(self.wake)  # to learn when it comes due
+        freed = batch.freed()
+        by_executor = Counter(executor for executor, _ in freed)
+        rows = await connection.fetch(
+            LOOK, list(by_executor), list(by_executor.values()), MOST_AT_ONCE
+        )
+        seats = [_seat(row) for row in rows if row[5] is None]
+        found = [decode_run(row[5]) for row in rows if row[5] is not None]
+        waiting = ready_here | {run.id: run for run in found if run.id not in batch.runs}
+        if not seats or not waiting:
+            return
+        limited = await _limited(connection, {run.request.queue for run in waiting.values()})
+        room = await _room(connection, limited, Counter(queue for _, queue in freed))
+        assignments = admit([_candidate(run, batch) for run in waiting.values()], seats, room)
+        for assignment in assignments:
+            run = batch.adopt(waiting[assignment.run])
+            decided = decide(run, Start(executor=assignment.executor), batch.now)
+            if isinstance(decided, tuple):
+                batch.append_run(run, decided, SYSTEM)
+        _note_starts(batch, limited, [batch.runs[assignment.run] for assignment in assignments])
+        if assignments:
+            batch.once_committed(partial(self._grant, batch, assignments))
+        if len(found) >= MOST_AT_ONCE:
+            batch.once_committed(self.wake)
+
+    def _grant(self, batch: Batch, assignments: Sequence[Assignment]) -> None:
+        self._granted.extend(Granted(each.session, batch.runs[each.run]) for each in assignments)
+        self._sender.wake()
+
+
+def _nothing(_: Batch) -> Callable[[], None]:
+    return lambda: None
+
+
+def _candidate(run: Run, batch: Batch) -> Candidate:
+    queue, lane = lane_key(run)
+    age = run.created + (NEWEST if run.id in batch.new_runs else 0)
+    return Candidate(run.id, queue, lane, run.priority, age)
 
 
 def _seat(row: asyncpg.Record) -> Seat:
     return Seat(
         executor=row[0],
         session=row[1],
-        free=row[2] - row[5],
-        labels=msgspec.json.decode(row[3], type=dict[str, str]),
-        queues=msgspec.json.decode(row[4], type=tuple[str, ...]),
+        free=row[4],
+        labels=msgspec.json.decode(row[2], type=dict[str, str]),
+        queues=msgspec.json.decode(row[3], type=tuple[str, ...]),
     )
 
 
-def _queue(name: str, state: bytes | None) -> Queue:
-    if state is None:
-        return Queue(name=name)
-    decoded = decode_stream_state(queue_stream(name), state)
-    return decoded if isinstance(decoded, Queue) else Queue(name=name)
+async def _limited(connection: asyncpg.Connection, names: set[str]) -> dict[str, Queue]:
+    """Give those of some queues that are paused or have limits."""
+    limited = {}
+    for stream, data in await connection.fetch(QUEUES, list(map(queue_stream, names))):
+        state = decode_stream_state(stream, data)
+        if isinstance(state, Queue) and state.is_limited:
+            limited[state.name] = state
+    return limited
 
 
 async def _room(
-    connection: asyncpg.Connection | asyncpg.Pool, queues: dict[str, Queue]
+    connection: asyncpg.Connection, queues: dict[str, Queue], freed: Counter[str]
 ) -> dict[str, int | None]:
-    """Give how many more each queue may start now; queues without limits are left out."""
+    """Give how many more each queue may start; those without limits are left out.
+
+    `freed`: how many of each have ended in this transaction and are still counted as running.
+    """
     room: dict[str, int | None] = {name: 0 for name, queue in queues.items() if queue.paused}
     by_count = [n for n, q in queues.items() if n not in room and q.concurrency is not None]
     by_rate = [n for n, q in queues.items() if n not in room and q.rate_per_minute is not None]
-    running: dict[str, int] = Counter()
+    running: Counter[str] = Counter()
     if by_count:
         running.update(dict(await connection.fetch(RUNNING, by_count)))
+        running.subtract(freed)
     starts: dict[str, int] = Counter()
     if by_rate:
         starts.update(dict(await connection.fetch(STARTS, by_rate)))

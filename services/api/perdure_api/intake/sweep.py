@@ -93,8 +93,8 @@ class Sweep:
             decided = decide(run, command, batch.now)
             if not isinstance(decided, tuple) or not decided:
                 return lambda: None
-            batch.append_run(run, decided, SYSTEM)
-            return lambda: batch.runs[run.id]
+            ended = batch.append_run(run, decided, SYSTEM)
+            return lambda: batch.placed(ended)
 
         after = (await self._writer.submit(Work(perform=perform, runs=(stuck.run.id,)))).result
         if after is not None:

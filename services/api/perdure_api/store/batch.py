@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.run import Run, Stamp, evolve
-from perdure_api.store.state import StreamRow, StreamState, evolve_stream
 from perdure_api.store import items
+from perdure_api.store.state import StreamRow, StreamState, evolve_stream
 from perdure_contract import facts
 from perdure_contract.facts import AnyFact, RunFact
 from perdure_contract.identifiers import run_stream
@@ -69,19 +70,18 @@ class Batch:
         """Statements made once positions are known, executed after events and rows are stored."""
         self.unique_keys: dict[tuple[str, str], str] = {}
         """Who holds which unique key, as far as works looked it up."""
+        self.base = 0
+        """Position before the first event of the batch; known once the head is locked."""
+        self.committed: list[Callable[[], None]] = []
+        """Called after the commit, in order."""
+        self._loaded = {run.id: run.version for run in runs.values()}
+        self._were_open = {
+            run.id: (run.attempt.executor, run.request.queue)
+            for run in runs.values()
+            if run.is_open and run.attempt is not None
+        }
         self._undo: list[Callable[[], None]] = []
 
-    def mark(self) -> tuple[int, int, int]:
-        """Remember this point, to come back to when a work is refused."""
-        self._undo.clear()
-        return len(self.events), len(self.statements), len(self.late)
-
-    def back_to(self, mark: tuple[int, int, int]) -> None:
-        """Forget everything since `mark`."""
-        del self.events[mark[0] :]
-        del self.statements[mark[1] :]
-        del self.late[mark[2] :]
-        for undo in reversed(self._undo):
     def once_committed(self, act: Callable[[], None]) -> None:
         """Have something done after the commit; it must not block or raise."""
         self.committed.append(act)
@@ -98,6 +98,17 @@ class Batch:
         created = run.created + first if run.id in self.new_runs else run.created
         return replace(run, position=run.position + first, created=created)
 
+    def mark(self) -> tuple[int, int, int]:
+        """Remember this point, to come back to when a work is refused."""
+        self._undo.clear()
+        return len(self.events), len(self.statements), len(self.late)
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget everything since `mark`."""
+        del self.events[mark[0] :]
+        del self.statements[mark[1] :]
+        del self.late[mark[2] :]
+        for undo in reversed(self._undo):
             undo()
         self._undo.clear()
 
@@ -116,6 +127,13 @@ class Batch:
     def run(self, run_id: str) -> Run | None:
         """Give a run that was loaded or begun here."""
         return self.runs.get(run_id)
+
+    def adopt(self, run: Run) -> Run:
+        """Take in a run that was locked and loaded after the others; give it as it is known here."""
+        if run.id not in self.runs:
+            self.runs[run.id] = run
+            self._loaded[run.id] = run.version
+        return self.runs[run.id]
 
     def begin_run(self, fact: facts.RunRequested, by: Caller) -> Run:
         """Begin a run's stream."""
@@ -156,6 +174,8 @@ class Batch:
                 correlation=correlation or run.id,
                 cause=None if index == 0 else first,
             )
+            for sql, arguments in items.statements_after(run, fact):
+                self.execute(sql, *arguments)
             run = evolve(run, fact, Stamp(position, version, self.now, run.tenant))
         self._put(self.runs, run.id, run)
         self._add_to(self.changed_runs, run.id)
@@ -172,8 +192,6 @@ class Batch:
         """Append facts to a stream that is not a run's; begin it when it is new."""
         for fact in decided:
             row = self.streams.get(stream)
-            for sql, arguments in items.statements_after(run, fact):
-                self.execute(sql, *arguments)
             position = len(self.events)
             version = 1 if row is None else row.version + 1
             self._add(fact, stream, version, by.tenant, by, correlation=correlation, cause=None)

@@ -117,7 +117,7 @@ def log_columns(batch: Batch) -> tuple[list[Any], ...]:
     )
 
 
-def run_arrays(batch: Batch, base: int) -> list[list[Any]]:
+def run_arrays(batch: Batch) -> list[list[Any]]:
     """Give new and changed runs as columns; positions are shifted from the batch's to the log's."""
     begun: list[tuple[Any, ...]] = []
     changed: list[tuple[Any, ...]] = []
@@ -126,11 +126,7 @@ def run_arrays(batch: Batch, base: int) -> list[list[Any]]:
         is_new = run_id in batch.new_runs
         if not is_new and run_id not in batch.changed_runs:
             continue
-        run = replace(
-            run,
-            position=run.position + base + 1,
-            created=run.created + base + 1 if is_new else run.created,
-        )
+        run = batch.placed(run)
         batch.runs[run_id] = run
         c = run_columns(run, batch.now)
         state = encode_state(run)
@@ -171,8 +167,9 @@ def run_arrays(batch: Batch, base: int) -> list[list[Any]]:
     return [*_columns(begun, 14), *_columns(changed, 10)]
 
 
-def stream_arrays(batch: Batch, base: int) -> list[list[Any]]:
+def stream_arrays(batch: Batch) -> list[list[Any]]:
     """Give changed streams as columns; positions are shifted from the batch's to the log's."""
+    base = batch.base
     found: list[tuple[Any, ...]] = []
     for stream in sorted(batch.changed_streams):
         row = batch.streams[stream]

@@ -85,6 +85,7 @@ class _Stored(Struct):
     first_id: str | None
     """Id of its first event; none when it appended nothing."""
     lanes: set[tuple[str, str]]
+    committed: list[Callable[[], None]]
 
 
 class Writer:
@@ -100,6 +101,8 @@ class Writer:
         self._listeners: list[Callable[[Commit], None]] = []
         self._lanes: set[tuple[str, str]] = set()
         self.position = 0
+        self.joined_by: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
+        """Adds what follows from a group's works to their transaction."""
 
     @property
     def connected(self) -> bool:
@@ -249,13 +252,15 @@ class Writer:
             if waiting.work.prepare is not None:
                 await waiting.work.prepare(connection, batch)
         performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
+        if self.joined_by is not None:
+            await self.joined_by(connection, batch)
         lanes = await self._store_lanes(connection, batch)
         position, first_id = await self._store(connection, batch)
         outcomes = [(waiting, read()) for waiting, read in performed]
         for make in batch.late:
             statement = make()
             await connection.execute(statement.sql, *statement.arguments)
-        return _Stored(outcomes, position, len(batch.events), first_id, lanes)
+        return _Stored(outcomes, position, len(batch.events), first_id, lanes, batch.committed)
 
     def _tell(self, stored: _Stored) -> None:
         self._lanes |= stored.lanes
@@ -264,6 +269,8 @@ class Writer:
             commit = Commit(stored.position, stored.events)
             for listener in self._listeners:
                 listener(commit)
+        for act in stored.committed:
+            act()
         for waiting, outcome in stored.outcomes:
             if isinstance(outcome, ApiError | FactTooLargeError):
                 _fail(waiting, outcome)
@@ -315,12 +322,13 @@ class Writer:
             return self.position, None
         # The last lock: from here to the end of the commit nobody else gets a position.
         base, chain = await connection.fetchrow(rows.TAKE_POSITIONS, len(batch.events), batch.now)
+        batch.base = base
         columns, chain = _event_columns(batch, base, chain)
         await connection.execute(
-            rows.STORE_EVENTS_AND_RUNS, batch.now, chain, *columns, *rows.run_arrays(batch, base)
+            rows.STORE_EVENTS_AND_RUNS, batch.now, chain, *columns, *rows.run_arrays(batch)
         )
         if batch.changed_streams:
-            await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch, base))
+            await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch))
         return base + len(batch.events), columns[1][0]
 
     async def _store_lanes(
