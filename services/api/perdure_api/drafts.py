@@ -133,7 +133,11 @@ def read_rerun(
     if "spec" in changes:
         return request
     return replace(
-        request, job=original.job, job_revision=original.job_revision, params=original.params
+        request,
+        job=original.job,
+        job_revision=original.job_revision,
+        params=original.params,
+        trusted_func=original.trusted_func,
     )
 
 

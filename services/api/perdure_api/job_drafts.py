@@ -123,7 +123,13 @@ def read_job_run(job: Job, value: object, *, at: str = "", clean: bool = False) 
     asked = {name: plain[name] for name in ("name", *OF_A_RUN)}
     asked |= {name: text for name, text in given.items() if text is not None and name != "params"}
     request = read_run(asked, clean=clean)
-    return replace(request, job=made.job, job_revision=made.job_revision, params=made.params)
+    return replace(
+        request,
+        job=made.job,
+        job_revision=made.job_revision,
+        params=made.params,
+        trusted_func=made.trusted_func,
+    )
 
 
 def read_run_of(job: Job, value: dict[str, object], *, clean: bool = False) -> RunRequest:

@@ -3,9 +3,11 @@
 import pytest
 
 from perdure_api.domain.trigger_words import words
-from perdure_api.intake.file_entries import NO_FUNCTIONS, Checked, editor_schema, read_entries
+from perdure_api.intake.file_entries import Checked, editor_schema, read_entries
 from perdure_api.intake.safe_yaml import ALIAS
 from perdure_api.kinds.kind import argv_of
+from perdure_api.kinds.python import SHAPE
+from perdure_contract.specs import PythonSpec
 
 OLD_WAY = """
 - id: 'daily_backup'
@@ -74,6 +76,17 @@ def test_entries_of_other_schedulers_are_read_unchanged() -> None:
     )
 
 
+def test_a_dotted_name_is_a_function() -> None:
+    found = checked(
+        "- id: health\n  func: 'modules.tasks.check'\n  args: [1]\n  kwargs: {deep: true}\n"
+    )
+
+    assert found.faults == ()
+    assert found.entries[0].definition.spec == PythonSpec(
+        func="modules.tasks.check", args=(1,), kwargs={"deep": True}
+    )
+
+
 def test_the_fuller_way_has_everything_a_job_has() -> None:
     found = checked(FULL_WAY)
     assert found.faults == ()
@@ -105,8 +118,7 @@ def test_an_empty_file_has_no_entries() -> None:
         ("- id: a\n  func: /bin/true\n- id: a\n  func: /bin/true\n",
          (3, 7, "There is an entry of this id above.")),
         ("- id: a\n", (1, 3, "Give `func` or `spec`, one of the two.")),
-        ("- id: a\n  func: modules.tasks.check\n",
-         (2, 9, NO_FUNCTIONS)),
+        ("- id: a\n  func: make\n", (2, 9, SHAPE)),
         ("- id: a\n  spec:\n    kind: command\n    argv: [/bin/true, '{who}']\n",
          (4, 23, "There is no parameter who; the text itself is written {{who}}.")),
         ("- id: a\n  func: /bin/true\n  trigger: {type: interval, minutes: 5, timezone: Mars/Phobos}\n",

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from perdure_api.domain.parameters import bound
@@ -10,7 +10,7 @@ from perdure_api.domain.rejections import Rejection
 from perdure_contract.facts import JobCreated, JobDeleted, JobFact, JobRevised
 from perdure_contract.jobs import JobDefinition, Source, Value
 from perdure_contract.retries import retry_of
-from perdure_contract.specs import Limits, RunRequest
+from perdure_contract.specs import BatchSpec, Limits, PythonSpec, RunRequest, Spec
 
 
 class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +88,7 @@ def request_of(job: Job, values: dict[str, Value]) -> RunRequest:
         spec=bound(made.spec, values),
         job=job.name,
         job_revision=job.revision,
+        trusted_func=True if job.source == "file" and _calls_function(made.spec) else UNSET,
         params=dict(values),
         queue=made.queue,
         priority=made.priority,
@@ -96,3 +97,7 @@ def request_of(job: Job, values: dict[str, Value]) -> RunRequest:
         retry=retry_of(made.spec, made.retry),
         limits=made.limits or Limits(),
     )
+
+
+def _calls_function(spec: Spec) -> bool:
+    return isinstance(spec.each if isinstance(spec, BatchSpec) else spec, PythonSpec)

@@ -217,14 +217,21 @@ class _Reader:
         renamed: dict[str, str] = {}
         if written.func is not None:
             if not written.func.startswith("/"):
-                self._fault(f"{at}/func", NO_FUNCTIONS)
-                return None
-            if written.kwargs:
+                made["spec"] = {
+                    "kind": "python",
+                    "func": written.func,
+                    "args": written.args,
+                    "kwargs": written.kwargs,
+                }
+                renamed = {f"/spec/{name}": f"/{name}" for name in ("func", "args", "kwargs")}
+            elif written.kwargs:
                 self._fault(f"{at}/kwargs", "A program takes `args`; `kwargs` are for functions.")
                 return None
-            made["spec"] = {"kind": "command", "argv": [written.func, *map(_text, written.args)]}
-            renamed = {f"/spec/argv/{n + 1}": f"/args/{n}" for n in range(len(written.args))}
-            renamed["/spec"] = "/func"
+            else:
+                argv = [written.func, *map(_text, written.args)]
+                made["spec"] = {"kind": "command", "argv": argv}
+                renamed = {f"/spec/argv/{n + 1}": f"/args/{n}" for n in range(len(written.args))}
+                renamed["/spec"] = "/func"
         made |= {"name": written.id, "enabled": written.is_enabled}
         made["description"] = written.description or written.name or ""
         draft = self._tried(at, lambda: read_job(made, JobDraft), renamed)
@@ -292,10 +299,6 @@ PLANNED: Final = (
     "overlap", "coalesce", "misfire_grace_time", "misfire_grace_seconds", "catch_up_seconds",
     "max_instances",
 )  # fmt: skip
-NO_FUNCTIONS: Final = (
-    "Functions of Python cannot be run yet: name a program by its path from the root, like "
-    "/usr/bin/make, or give a `spec`."
-)
 
 
 def _schedules(written: FileEntry) -> Iterator[tuple[FileSchedule, str]]:
