@@ -113,20 +113,20 @@ class Commands:
         *,
         expected_version: int | None = None,
         idempotency: Idempotency | None = None,
+        ordinals: Sequence[int] | None = None,
+        at: str = "/ordinals",
     ) -> Done[Run | StoredAnswer]:
         """Do something to a run. An executor that must know is told after the commit.
 
         `ordinals` are the items that a `RetryItems` is about, `at` where they stand in what was sent.
         """
-        ordinals: Sequence[int] | None = None,
-        at: str = "/ordinals",
         told: list[tuple[str, Control]] = []
-
-        def perform(batch: Batch) -> Callable[[], Run]:
         order = ItemOrder(command, ordinals, at)
 
         async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:
             await order.look_up(connection, batch.run(run_id))
+
+        def perform(batch: Batch) -> Callable[[], Run]:
             told.clear()
             before = _own_run(batch, by, run_id)
             _check_version(before, expected_version, batch.now)
@@ -134,9 +134,9 @@ class Commands:
             decided = run_commands.decide(before, whole, batch.now)
             if isinstance(decided, Rejection):
                 raise Rejected(decided)
+            order.refuse_items(whole)
             after = batch.append_run(before, decided, by)
             told.extend(messages_after(before, after))
-            order.refuse_items(whole)
             if isinstance(command, run_commands.Delete):
                 batch.execute("SELECT perdure.remove_content($1::text::uuid)", run_id)
             return lambda: batch.placed(after)
@@ -392,13 +392,13 @@ def _request_work(
             if request.unique_key is not None:
                 _check_unique(batch, by, request.unique_key, where)
             _begin(batch, by, run_id, (request, blobs), where)
+            if checks is not None and isinstance(request.spec, RsyncSpec) and request.spec.dry_run:
+                of = checks.fingerprint(request.spec)
+                batch.execute(NOTE_DRY_RUN, by.tenant, of, run_id)
 
     return _RequestWork(
         run_ids, perform, look_up if keys or checks is not None or inputs.needed else None
     )
-            if checks is not None and isinstance(request.spec, RsyncSpec) and request.spec.dry_run:
-                of = checks.fingerprint(request.spec)
-                batch.execute(NOTE_DRY_RUN, by.tenant, of, run_id)
 
 
 def begin_request(batch: Batch, by: Caller, run_id: str, request: RunRequest) -> None:
@@ -411,9 +411,9 @@ _Split = tuple[RunRequest, list[tuple[bytes, bytes]]]
 
 def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = "") -> None:
     request, blobs = split
+    request, made = stored(request)
     fact = RunRequested(
         run=run_id,
-    request, made = stored(request)
         **{name: getattr(request, name) for name in RunRequest.__struct_fields__},
     )
     try:
@@ -422,9 +422,9 @@ def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = ""
         raise Rejected(_too_large(where)) from error
     for sha256, data in blobs:
         batch.add_blob(run_id, sha256, data)
-
-
     plan(batch, by, run_id, made)
+
+
 def _check_unique(batch: Batch, by: Caller, key: str, where: str) -> None:
     holder = batch.holder(by.tenant, key)
     if holder is not None:
