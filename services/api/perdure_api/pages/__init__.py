@@ -32,6 +32,7 @@ from perdure_api.pages import (
 from perdure_api.pages.assets import serve_asset
 
 _HANDLERS: Final[list[HTTPRouteHandler]] = [
+    upload_items,
     *overview.HANDLERS,
     *runs.HANDLERS,
     *bulk.HANDLERS,
@@ -42,6 +43,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *run_result.HANDLERS,
     *run_actions.HANDLERS,
     *queues.HANDLERS,
+    *upload_items.HANDLERS,
     *refusals.HANDLERS,
     *executors.HANDLERS,
     *jobs.HANDLERS,

@@ -648,6 +648,18 @@ class Preview:
     """In words."""
     warnings: tuple[str, ...] = ()
     """What stands in the way."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewedItem:
+    """What a batch would do for one of its items."""
+
+    title: str
+    """Which item it is."""
+    argv: tuple[str, ...]
+    """What would be executed for it."""
+    problem: str
+    """Why nothing can be; empty where it can."""
+
+
 
 
 # --- queues and executors ---------------------------------------------------------------------------
@@ -658,6 +670,8 @@ class QueueCard:
     """A queue."""
 
     queue: QueueView
+    items: tuple[PreviewedItem, ...] = ()
+    """The first items of a batch."""
     """The queue."""
     words: str
     """What goes on in it."""

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scop
 
 from perdure_api.errors import Refused
 from perdure_api.routes.bodies import MAX_BODY_BYTES, read_bytes
+from perdure_api.routes.forms_with_files import first_field, is_form_with_file
 from perdure_api.routes.problems import is_api
 from perdure_api.security.access import header
 from perdure_api.security.roles import Permission, require
@@ -102,6 +103,10 @@ async def _check_form(scope: HTTPScope, receive: Receive, session: Session) -> R
     sent = header(scope, CSRF_HEADER)
     if sent is not None:
         check_csrf(session, sent.decode("latin-1"))
+        return receive
+    if is_form_with_file(scope):
+        token, receive = await first_field(scope, receive, CSRF_FIELD)
+        check_csrf(session, token)
         return receive
     data = await read_bytes(scope, receive, limit=MAX_BODY_BYTES)
     fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=1000)
