@@ -28,22 +28,22 @@ from perdure_api.pages import (
     runs,
     schedule_actions,
     schedules,
+    upload_items,
 )
 from perdure_api.pages.assets import serve_asset
 
 _HANDLERS: Final[list[HTTPRouteHandler]] = [
-    upload_items,
     *overview.HANDLERS,
     *runs.HANDLERS,
     *bulk.HANDLERS,
     *bulk_list.HANDLERS,
     *bulk_page.HANDLERS,
     *new_run.HANDLERS,
+    *upload_items.HANDLERS,
     *run.HANDLERS,
     *run_result.HANDLERS,
     *run_actions.HANDLERS,
     *queues.HANDLERS,
-    *upload_items.HANDLERS,
     *refusals.HANDLERS,
     *executors.HANDLERS,
     *jobs.HANDLERS,
