@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from perdure_contract.specs import Json, Retry
 from perdure_contract.wire import ItemToDo
@@ -60,8 +61,8 @@ class Driven:
         Path(f"{self.path}{ITEMS_SUFFIX}").write_bytes(msgspec.json.Encoder().encode_lines(items))
         self.process = subprocess.Popen(
             [
-                "/bin/sh", "-c", 'exec 3>"$1" >"$2"; shift 2; exec "$@"', "sh",
-                f"{self.path}.fd", f"{self.path}.log",
+                "/bin/sh", "-c", 'exec 3>"$1" >"$2" 2>"$3"; shift 3; exec "$@"', "sh",
+                f"{self.path}.fd", f"{self.path}.log", f"{self.path}.err",
                 sys.executable, "-I", "-m", "perdure_executor.batch", str(file),
             ],
         )  # fmt: skip
@@ -69,6 +70,20 @@ class Driven:
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(60)
+
+    def children(self) -> list[psutil.Process]:
+        """Give what runs for items now."""
+        assert self.process is not None
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children()
+        return found
+
+    def terminate(self) -> None:
+        """End it as a keeper does: first the driver, then what runs below it."""
+        assert self.process is not None
+        children = self.children()
+        self.process.terminate()
+        for child in children:
+            child.terminate()
 
     def run(self, items: list[ItemToDo], script: str = "", **how: object) -> dict[int, Mark]:
         """Let it end; give the outcome of each item."""
@@ -88,7 +103,9 @@ class Driven:
 
     def said(self) -> list[dict[str, Json]]:
         """Give what it wrote to its PERDURE_FD."""
-        return [msgspec.json.decode(line) for line in Path(f"{self.path}.fd").read_bytes().split()]
+        return [
+            msgspec.json.decode(line) for line in Path(f"{self.path}.fd").read_bytes().splitlines()
+        ]
 
     def failure(self) -> str:
         """Give why it said that it failed."""

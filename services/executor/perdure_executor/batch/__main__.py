@@ -30,7 +30,7 @@ def main(path: str) -> int:
     except Stopped as error:
         return _failed("error", str(error))
     except NothingCanRun as error:
-        return _failed("rejected", str(error))
+        return _failed(error.reason, str(error))
     except OSError as error:
         return _failed("error", f"The batch could not go on: {error.strerror or error}.")
     except Terminated:

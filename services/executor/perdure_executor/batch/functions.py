@@ -96,10 +96,16 @@ class FunctionLane:
         return worker
 
     def _worker_gone(self, worker: WorkerProcess) -> Ending | None:
-        """Take the status of a worker that has ended, or that has closed its socket and must end."""
+        """Take the status of a worker that has ended, or that has closed its socket and must end.
+
+        Raises:
+            NothingCanRun: it did not even start, nor would another.
+        """
         worker.kill()
         _, status = os.waitpid(worker.pid, 0)
         self._end_worker()
+        if not worker.ready:
+            raise NothingCanRun("The Python worker did not start: see the log.", "error")
         was_calling, self._calling = self._calling, False
         self._ear.outcome()
         if not was_calling:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from selectors import BaseSelector
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID, uuid5
 
 from perdure_contract.wire import ItemToDo
@@ -14,7 +14,12 @@ from perdure_executor.warden.keeper import signal_name
 
 
 class NothingCanRun(Exception):
-    """No item can be carried: what is to be run is not there or not allowed."""
+    """No item can be carried; the text is for people."""
+
+    def __init__(self, message: str, reason: Literal["rejected", "error"] = "rejected") -> None:
+        """Take it as it is: rejected is what is not there or not allowed."""
+        super().__init__(message)
+        self.reason = reason
 
 
 class Surroundings(NamedTuple):

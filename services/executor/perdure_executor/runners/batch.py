@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from perdure_contract.binding import name_in
-from perdure_contract.specs import BatchSpec, BlobRef, CommandSpec, InputRef, Retry
+from perdure_contract.specs import BatchSpec, BlobRef, CommandSpec, InputRef, PythonSpec, Retry
 from perdure_contract.wire import Grant
 from perdure_executor.attempt import Outcome
-from perdure_executor.batch.plan import PLAN_SUFFIX, Plan, Programs
+from perdure_executor.batch.plan import PLAN_SUFFIX, Functions, Plan, Programs
 from perdure_executor.errors import Rejected
 from perdure_executor.reported import SaidFailure
 from perdure_executor.runners.command import (
@@ -21,6 +21,7 @@ from perdure_executor.runners.command import (
     private_file,
     program_of,
 )
+from perdure_executor.runners.python import allowed_for
 from perdure_executor.runners.runner import spec_of
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
@@ -53,13 +54,12 @@ class BatchRunner:
         spec, limits = spec_of(grant, BatchSpec), grant.request.limits
         if spec.input is None:
             raise Rejected("The batch has no items.")
-        if not isinstance(spec.each, CommandSpec):
-            raise Rejected(f"Executor {settings.name} cannot call functions for items.")
-        each, own, cwd = (
-            _programs(spec.each, path, inputs, settings),
-            spec.each.env,
-            spec.each.cwd or settings.directory,
-        )
+        if isinstance(spec.each, CommandSpec):
+            each: Programs | Functions = _programs(spec.each, path, inputs, settings)
+            own, cwd = spec.each.env, spec.each.cwd or settings.directory
+        else:
+            each = _functions(grant, spec.each, settings)
+            own, cwd = {}, settings.directory
         whole = msgspec.structs.replace(grant, from_checkpoint=None)  # items have no checkpoints
         plan = Plan(
             path=str(path),
@@ -120,4 +120,16 @@ def _programs(
         stdin=stdin,
         places=settings.environment.get("PATH", os.defpath),
         allowed=settings.programs,
+    )
+
+
+def _functions(grant: Grant, each: PythonSpec, settings: Settings) -> Functions:
+    allowed = allowed_for(grant, each, settings)
+    return Functions(
+        func=each.func,
+        args=each.args,
+        kwargs=each.kwargs,
+        cwd=settings.directory,
+        path=settings.python_path,
+        allowed=None if allowed is None else tuple(allowed),
     )
