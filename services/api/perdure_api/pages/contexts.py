@@ -639,16 +639,6 @@ class ActionPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What a filled form would do."""
-
-    argv: tuple[str, ...] = ()
-    """What would be executed."""
-    lines: tuple[str, ...] = ()
-    """In words."""
-    warnings: tuple[str, ...] = ()
-    """What stands in the way."""
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedItem:
     """What a batch would do for one of its items."""
 
@@ -660,6 +650,18 @@ class PreviewedItem:
     """Why nothing can be; empty where it can."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a filled form would do."""
+
+    argv: tuple[str, ...] = ()
+    """What would be executed."""
+    lines: tuple[str, ...] = ()
+    """In words."""
+    warnings: tuple[str, ...] = ()
+    """What stands in the way."""
+    items: tuple[PreviewedItem, ...] = ()
+    """The first items of a batch."""
 
 
 # --- queues and executors ---------------------------------------------------------------------------
@@ -670,8 +672,6 @@ class QueueCard:
     """A queue."""
 
     queue: QueueView
-    items: tuple[PreviewedItem, ...] = ()
-    """The first items of a batch."""
     """The queue."""
     words: str
     """What goes on in it."""
