@@ -30,6 +30,8 @@ PAGES = (
     "/bulk",
     "/stuck",
     "/refusals",
+    "/events",
+    "/events/perdure.run.requested.v1",
     "/queues",
     "/queues/default/limits",
     "/executors",

@@ -8,6 +8,7 @@ import pytest
 from perdure_api.pages import (
     axis_contexts,
     contexts,
+    event_contexts,
     event_words,
     job_contexts,
     metric_contexts,
@@ -23,6 +24,7 @@ CLASSES = [
     for module in (
         axis_contexts,
         contexts,
+        event_contexts,
         job_contexts,
         metric_contexts,
         recovery_contexts,

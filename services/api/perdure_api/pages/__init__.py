@@ -14,6 +14,7 @@ from perdure_api.pages import (
     bulk_list,
     bulk_page,
     entrance,
+    event_catalogue,
     executors,
     jobs,
     live,
@@ -51,6 +52,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *plan_timeline.HANDLERS,
     *schedule_actions.HANDLERS,
     *live.HANDLERS,
+    *event_catalogue.HANDLERS,
     *entrance.HANDLERS,
 ]
 

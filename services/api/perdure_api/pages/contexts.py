@@ -16,7 +16,17 @@ from perdure_contract.objects import (
 )
 
 Section = Literal[
-    "overview", "runs", "new", "jobs", "backups", "schedules", "timeline", "queues", "executors", ""
+    "overview",
+    "runs",
+    "new",
+    "jobs",
+    "backups",
+    "schedules",
+    "timeline",
+    "queues",
+    "executors",
+    "events",
+    "",
 ]
 
 

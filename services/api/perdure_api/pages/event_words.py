@@ -71,11 +71,16 @@ def event_rows(events: Sequence[Event], *, before: Event | None = None) -> tuple
                 actor=actor_words(event.actor),
                 time=event.time,
                 after=after,
-                json=pretty(_without_values(msgspec.json.decode(event.data))),
+                json=event_json(event),
             )
         )
         last = event
     return tuple(rows)
+
+
+def event_json(event: Event) -> str:
+    """Give an event's data over several lines."""
+    return pretty(_without_values(msgspec.json.decode(event.data)))
 
 
 def actor_words(actor: str | None) -> str:

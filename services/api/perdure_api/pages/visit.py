@@ -34,6 +34,7 @@ ENTRIES: Final = (
     Entry(key="timeline", label="Timeline", href="/timeline", icon="activity", desk_only=True),
     Entry(key="queues", label="Queues", href="/queues", icon="layers"),
     Entry(key="executors", label="Executors", href="/executors", icon="server"),
+    Entry(key="events", label="Events", href="/events", icon="flag", desk_only=True),
 )
 
 

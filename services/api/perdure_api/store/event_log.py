@@ -63,6 +63,16 @@ async def read_all(
     return [event_of(row) for row in rows]
 
 
+async def read_latest(pool: asyncpg.Pool, tenant: str, *, limit: int) -> list[Event]:
+    """Give a tenant's latest events, newest first."""
+    rows = await pool.fetch(
+        f"SELECT {COLUMNS} FROM perdure.events WHERE tenant = $1 ORDER BY position DESC LIMIT $2",
+        tenant,
+        limit,
+    )
+    return [event_of(row) for row in rows]
+
+
 async def read_stream(
     connection: asyncpg.Connection | asyncpg.Pool,
     stream: str,
