@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from perdure import CommandSpec, NewRun, Retry, StateSeen
+from perdure import CommandSpec, NewRun, PythonSpec, Retry, StateSeen
 from perdure_cli.stops import RunFailed
 from perdure_cli.talking import Talk, talking
 from perdure_cli.watching import outcome, watch
@@ -60,6 +60,15 @@ PARTS: Final = (
     Part(
         "A script that hands back numbers and a result.",
         lambda: NewRun(name="demo: reporting", spec=CommandSpec(script=REPORTING), tags=("demo",)),
+        "completed",
+    ),
+    Part(
+        "A Python function that goes through items: prints, progress, checkpoints, a result.",
+        lambda: NewRun(
+            name="demo: function",
+            spec=PythonSpec(func="perdure.demo:items", kwargs={"count": 20}),
+            tags=("demo",),
+        ),
         "completed",
     ),
     Part(

@@ -1,5 +1,6 @@
-"""Durations, sizes, moments and pairs as people type them."""
+"""Durations, sizes, moments, pairs and values as people type them."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -85,6 +86,14 @@ class Pair(click.ParamType[tuple[str, str]]):
         if not name or not equals:
             self.fail(f"{value!r} is no pair: write NAME=VALUE.", param, ctx)
         return name, rest
+
+
+def value_of(text: str) -> object:
+    """Give a value of JSON, or the text itself when it is none: `3`, `[1,2]`, `north`, `"3"`."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 DURATION: Final = Duration()

@@ -5,9 +5,9 @@ from typing import Final, TextIO
 
 import click
 
-from perdure import CommandSpec, Limits, NewRun, Retry
+from perdure import CommandSpec, Limits, NewRun, PythonSpec, Retry
 from perdure_cli.policies import policies
-from perdure_cli.quantities import MOMENT, PAIR
+from perdure_cli.quantities import MOMENT, PAIR, value_of
 from perdure_cli.stops import WrongUse
 from perdure_cli.talking import Talk, talking
 from perdure_cli.watching import watch
@@ -22,6 +22,9 @@ Pairs = tuple[tuple[str, str], ...]
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGUMENT]...]")
 @click.option("--script", type=click.File(), help="Run this file with --shell; - is stdin.")
 @click.option("--shell", help="What runs the script (/bin/sh).")
+@click.option("--python", "func", metavar="MODULE:FUNCTION", help="Call this function instead.")
+@click.option("--arg", "args", multiple=True, help="Argument for it: JSON, else taken as text.")
+@click.option("--kwarg", "kwargs", type=PAIR, multiple=True, help="Likewise by name.")
 @click.option("--name", help="What people see (default: the program's name).")
 @click.option("--env", type=PAIR, multiple=True, help="Variable for the program.")
 @click.option("--cwd", metavar="DIRECTORY", help="Where it runs, on the executor.")
@@ -42,6 +45,9 @@ def submit(
     argv: tuple[str, ...],
     script: TextIO | None,
     shell: str | None,
+    func: str | None,
+    args: tuple[str, ...],
+    kwargs: Pairs,
     name: str | None,
     env: Pairs,
     cwd: str | None,
@@ -57,24 +63,35 @@ def submit(
     retry: Retry | None,
     limits: Limits | None,
 ) -> None:
-    """Request a run of a program with its arguments, or of a script."""
-    if bool(argv) == bool(script):
-        message = f"Give a program after `--`, or --script FILE. {EXAMPLE}"
+    """Request a run of a program with its arguments, of a script, or of a Python function."""
+    if [bool(argv), bool(script), bool(func)].count(True) != 1:
+        message = f"Give a program after `--`, --script FILE, or --python FUNCTION. {EXAMPLE}"
         raise WrongUse(message)
     if shell is not None and script is None:
         message = "--shell is for --script: a program is started without a shell."
         raise WrongUse(message)
-    spec = CommandSpec(
-        argv=argv or None,
-        script=None if script is None else script.read(),
-        shell=shell or "/bin/sh",
-        env=dict(env),
-        cwd=cwd,
-        stdin=None if stdin is None else stdin.read(),
-    )
+    if func is None and (args or kwargs):
+        message = "--arg and --kwarg are for --python: a program's arguments stand after `--`."
+        raise WrongUse(message)
+    if func is not None and (env or cwd or stdin):
+        message = "--env, --cwd and --stdin are for programs: give a function --arg and --kwarg."
+        raise WrongUse(message)
+    spec: CommandSpec | PythonSpec
+    if func is not None:
+        named = {key: value_of(text) for key, text in kwargs}
+        spec = PythonSpec(func=func, args=tuple(map(value_of, args)), kwargs=named)
+    else:
+        spec = CommandSpec(
+            argv=argv or None,
+            script=None if script is None else script.read(),
+            shell=shell or "/bin/sh",
+            env=dict(env),
+            cwd=cwd,
+            stdin=None if stdin is None else stdin.read(),
+        )
     wanted = NewRun(
         spec=spec,
-        name=name or _name(argv, script),
+        name=name or func or _name(argv, script),
         queue=queue,
         priority=priority,
         tags=tags,

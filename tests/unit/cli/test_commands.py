@@ -89,6 +89,9 @@ def test_migrate_without_a_database_names_the_variable() -> None:
         ["--shell", "/bin/bash", "--", "/bin/true"],
         ["--max-attempts", "0", "--", "/bin/true"],
         ["--timeout", "soon", "--", "/bin/true"],
+        ["--python", "a:b", "--", "/bin/true"],
+        ["--python", "a:b", "--env", "A=1"],
+        ["--arg", "1", "--", "/bin/true"],
     ],
 )
 def test_a_submission_that_makes_no_sense_is_refused_before_anyone_is_asked(

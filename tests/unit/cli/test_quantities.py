@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from perdure_cli.quantities import DURATION, MOMENT, PAIR, SIZE
+from perdure_cli.quantities import DURATION, MOMENT, PAIR, SIZE, value_of
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_what_is_no_quantity_is_refused_with_an_example(
 ) -> None:
     with pytest.raises(click.BadParameter, match="write"):
         kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("[1,null]", [1, None]), ("north", "north"), ('"3"', "3"), ("", ""), ("a b", "a b")],
+)
+def test_a_value_is_json_or_else_a_text(text: str, value: object) -> None:
+    assert value_of(text) == value
