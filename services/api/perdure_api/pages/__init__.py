@@ -10,6 +10,8 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 
 from perdure_api.pages import (
+    backup_new,
+    backups,
     bulk,
     bulk_list,
     bulk_page,
@@ -48,6 +50,8 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *refusals.HANDLERS,
     *executors.HANDLERS,
     *jobs.HANDLERS,
+    *backup_new.HANDLERS,
+    *backups.HANDLERS,
     *schedules.HANDLERS,
     *plan_timeline.HANDLERS,
     *schedule_actions.HANDLERS,

@@ -29,7 +29,10 @@ _VENDORED: Final = {
     "hx-sse.min.js": "vendor/htmx.org@4.0.1/hx-sse.min.js",
     "icons.svg": "vendor/lucide-static@1.62.0/icons.svg",
 }
-_OWN: Final = {name: name for name in ("app.css", "plans.css", "work.css", "app.js", "icon.svg")}
+_OWN: Final = {
+    name: name
+    for name in ("app.css", "plans.css", "work.css", "backups.css", "app.js", "icon.svg")
+}
 
 
 class Asset(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from perdure_api.domain.run import Run
 from perdure_api.pages.contexts import Link
 from perdure_api.pages.metric_contexts import MetricChart, MetricPoint, MetricsPane
 from perdure_api.pages.visit import with_query
-from perdure_api.pages.words import counted, duration, figure
+from perdure_api.pages.words import counted, duration, figure, size
 from perdure_api.projections.run_history import runs_alike
 from perdure_api.store.database import Database
 from perdure_contract.objects import RunView
@@ -31,7 +31,8 @@ async def metrics_pane(
     chosen = chosen if chosen in names else ""
     return MetricsPane(
         own=tuple(
-            (name, figure(value), _address(run.id, name)) for name, value in view.metrics.items()
+            (name, words_for(name)(value), _address(run.id, name))
+            for name, value in view.metrics.items()
         ),
         choices=tuple(
             Link(label=name or "Time taken", href=_address(run.id, name), chosen=name == chosen)
@@ -48,7 +49,7 @@ def _address(run: str, metric: str) -> str:
 def chart_of(run: Run, alike: Sequence[Run], metric: str) -> MetricChart:
     """Draw one number of runs that have ended as bars from zero; an empty name is the time taken."""
     found = [(one, value) for one in alike if (value := value_of(one, metric)) is not None]
-    say: Callable[[float], str] = figure if metric else duration
+    say = words_for(metric)
     values = [value for _, value in found]
     top, bottom = max([0.0, *values]), min([0.0, *values])
     scale = HEIGHT / ((top - bottom) or 1.0)
@@ -81,6 +82,13 @@ def chart_of(run: Run, alike: Sequence[Run], metric: str) -> MetricChart:
         bottom=say(bottom) if bottom < 0 else "0",
         words=_words(label, values, say),
     )
+
+
+def words_for(metric: str) -> Callable[[float], str]:
+    """Give what says a number with its unit: its name tells, or with an empty name it is a time."""
+    if metric.endswith("_bytes"):
+        return lambda value: size(int(value))
+    return figure if metric else duration
 
 
 def value_of(run: Run, metric: str) -> float | None:

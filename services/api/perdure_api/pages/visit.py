@@ -30,6 +30,7 @@ ENTRIES: Final = (
     Entry(key="runs", label="Runs", href="/runs", icon="list"),
     Entry(key="new", label="New", href="/runs/new", icon="plus", phone_only=True),
     Entry(key="jobs", label="Jobs", href="/jobs", icon="calendar-clock"),
+    Entry(key="backups", label="Backups", href="/backups", icon="history", desk_only=True),
     Entry(key="schedules", label="Schedules", href="/schedules", icon="clock", desk_only=True),
     Entry(key="timeline", label="Timeline", href="/timeline", icon="activity", desk_only=True),
     Entry(key="queues", label="Queues", href="/queues", icon="layers"),

@@ -25,6 +25,8 @@ ONE = f"{SCHEDULES} AND s.schedule_id = $2::text::uuid"
 LIST = f"""{SCHEDULES} AND ($2::text IS NULL OR s.job = $2)
 AND ($3::text IS NULL OR s.schedule_id > $3::text::uuid) ORDER BY s.schedule_id LIMIT $4"""
 
+OF_JOBS = f"{SCHEDULES} AND s.job = ANY($2::text[]) ORDER BY s.schedule_id LIMIT $3"
+
 STATE = """
 CASE WHEN NOT s.enabled THEN 'paused' WHEN s.next_fire_at IS NULL THEN 'over' ELSE 'active' END"""
 
@@ -87,6 +89,17 @@ async def list_schedules(
 ) -> list[ScheduleView]:
     """Give schedules in the order they were made, of one job or of all."""
     return [_read(record) for record in await pool.fetch(LIST, tenant, job, after, limit)]
+
+
+async def schedules_of_jobs(
+    pool: asyncpg.Pool, tenant: str, jobs: Sequence[str], *, limit: int
+) -> dict[str, list[ScheduleView]]:
+    """Give the schedules of some jobs, each in the order they were made."""
+    found: dict[str, list[ScheduleView]] = {job: [] for job in jobs}
+    for record in await pool.fetch(OF_JOBS, tenant, list(jobs), limit):
+        schedule = _read(record)
+        found[schedule.job].append(schedule)
+    return found
 
 
 async def find_schedules(

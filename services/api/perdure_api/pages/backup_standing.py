@@ -1,0 +1,157 @@
+"""How backups stand: the last good one, the next, what is overdue, and thirty days in a strip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from perdure_api.domain.overdue import overdue_since
+from perdure_api.domain.run import Run
+from perdure_api.pages.words import absolute, counted, moment, size
+from perdure_api.projections import backups, schedules
+from perdure_api.projections.backups import DAYS, Day
+from perdure_api.store.database import Database
+from perdure_contract.jobs import JobView, ScheduleView
+
+MOST: Final = 500
+WORST_FIRST: Final = (
+    "failed", "partial", "cancelled", "running", "cancelling", "retrying", "queued", "paused",
+    "scheduled", "waiting", "completed",
+)  # fmt: skip
+"""Which state a day is shown by, when its runs are in several."""
+GOOD_NAMES: Final = frozenset(backups.GOOD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCell:
+    """One day of the strip."""
+
+    day: date
+    """The day, in UTC."""
+    state: str
+    """What it is shown as; empty when nothing ran."""
+    words: str
+    """What happened on it."""
+    x: int
+    """Left edge of its cell, 10 a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A backup and how it stands."""
+
+    job: JobView
+    """The job."""
+    schedules: tuple[ScheduleView, ...]
+    """When it is run."""
+    cells: tuple[DayCell, ...]
+    """The last thirty days, the oldest first."""
+    strip_words: str
+    """The strip in a sentence."""
+    last_good: Run | None
+    """The last good run; none when there never was one."""
+    last: Run | None
+    """The last run, whatever became of it."""
+    next_at: str | None
+    """The soonest fire time."""
+    overdue_at: datetime | None
+    """From when on it is overdue; none when it is not."""
+
+    @property
+    def size(self) -> str:
+        """How much the last good one holds; empty when that is not known."""
+        metrics = {} if self.last_good is None else self.last_good.metrics
+        total = metrics.get("total_bytes")
+        return "" if total is None else size(int(total))
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, in words; empty when nothing is."""
+        if self.overdue_at is not None:
+            if self.last_good is None:
+                return "Overdue: there is no good backup yet."
+            return f"Overdue: the last good backup is of {absolute(_began(self.last_good))}."
+        if self.last is not None and self.last.phase == "failed":
+            return "The last run failed."
+        return ""
+
+
+async def standing_of(
+    db: Database, tenant: str, jobs: Sequence[JobView], now: datetime
+) -> tuple[Backup, ...]:
+    """Tell how some backups stand."""
+    names = [job.name for job in jobs]
+    planned = await schedules.schedules_of_jobs(db.pool, tenant, names, limit=MOST)
+    days = await backups.days_of(db.pool, tenant, names)
+    good = await backups.last_good(db, tenant, names)
+    last = await backups.last_run(db, tenant, names)
+    return tuple(
+        _backup(job, planned[job.name], days[job.name], good.get(job.name), last.get(job.name), now)
+        for job in jobs
+    )
+
+
+def _backup(  # noqa: PLR0917 -- what was read of it
+    job: JobView,
+    planned: Sequence[ScheduleView],
+    days: Sequence[Day],
+    good: Run | None,
+    last: Run | None,
+    now: datetime,
+) -> Backup:
+    cells = strip(days, now.astimezone(UTC).date())
+    return Backup(
+        job=job,
+        schedules=tuple(planned),
+        cells=cells,
+        strip_words=strip_words(cells),
+        last_good=good,
+        last=last,
+        next_at=min((s.next_fire_at for s in planned if s.next_fire_at is not None), default=None),
+        overdue_at=overdue(job, planned, None if good is None else _began(good), now),
+    )
+
+
+def overdue(
+    job: JobView, planned: Sequence[ScheduleView], good: datetime | None, now: datetime
+) -> datetime | None:
+    """Tell from when on a backup is overdue; none when it is not, is not enabled or all is paused."""
+    if not job.enabled:
+        return None
+    moments = (
+        overdue_since(s.trigger, s.timezone, anchor=moment(s.created_at), last_good=good)
+        for s in planned
+        if s.enabled
+    )
+    return min((found for found in moments if found is not None and found <= now), default=None)
+
+
+def strip(days: Sequence[Day], today: date) -> tuple[DayCell, ...]:
+    """Give one cell for each of the last days, shown by the worst that happened on it."""
+    cells = []
+    for place in range(DAYS):
+        day = today - timedelta(days=DAYS - 1 - place)
+        found = sorted((d for d in days if d.day == day), key=lambda d: _rank(d.state))
+        said = ", ".join(f"{d.count} {d.state}" for d in found) or "no run"
+        state = found[0].state if found else ""
+        cells.append(DayCell(day=day, state=state, words=f"{day}: {said}", x=place * 10))
+    return tuple(cells)
+
+
+def strip_words(cells: Sequence[DayCell]) -> str:
+    """Give the strip in a sentence."""
+    bad = sum(cell.state in ("failed", "partial", "cancelled") for cell in cells)
+    good = sum(cell.state == "completed" for cell in cells)
+    none = sum(not cell.state for cell in cells)
+    return (
+        f"Last {len(cells)} days: {counted(good, 'good day')}, "
+        f"{counted(bad, 'day')} with trouble, {counted(none, 'day')} without a run"
+    )
+
+
+def _rank(state: str) -> int:
+    return WORST_FIRST.index(state) if state in WORST_FIRST else len(WORST_FIRST)
+
+
+def _began(run: Run) -> datetime:
+    return run.started_at or run.created_at
