@@ -30,18 +30,19 @@ WALKERS: Final = 3
 FAULTS: Final = max(4, RUNS // 40)
 LEASE_SECONDS: Final = 5
 
-VARIABLES = {"PERDURE_LEASE_SECONDS": str(LEASE_SECONDS), "PERDURE_EXECUTOR_SLOTS": "12"}
+VARIABLES = {"PERDURE_LEASE_SECONDS": str(LEASE_SECONDS), "PERDURE_EXECUTOR_SLOTS": "24"}
 
 MARK: Final = """echo '{"checkpoint": {"cursor": 1}}' >&$PERDURE_FD; """
-SCRIPTS: Final = (
-    "true",
-    "echo out; echo err >&2; exit 3",
-    "sleep 0.5; echo late",
-    MARK + "sleep 0.3; exit 4",
-    MARK + "sleep 0.2; echo done",
-    "sleep 600",
-    "trap '' TERM; setsid sleep 600 & sleep 600; sleep 600",
-)
+SCRIPTS: Final = {
+    "true": 3,
+    "echo out; echo err >&2; exit 3": 3,
+    "sleep 0.5; echo late": 3,
+    MARK + "sleep 0.3; exit 4": 6,
+    MARK + "sleep 0.2; echo done": 3,
+    "sleep 600": 1,
+    "trap '' TERM; setsid sleep 600 & sleep 600; sleep 600": 1,
+}
+"""What runs do, and how often; the last two end only when someone ends them."""
 ACTIONS: Final[tuple[tuple[str, dict[str, object]], ...]] = (
     ("cancel", {}),
     ("cancel", {"force": True}),
@@ -105,17 +106,22 @@ class People:
                         mine += 1
                         self._ask(client, random, f"walker {number}, run {mine}")
                     else:
-                        self.over.wait(random.random() / 10)
-                    self._act(client, random)
+                        self.over.wait(random.random() / 5)
+                    if random.random() < 0.5:
+                        self._act(client, random)
         except BaseException as error:  # noqa: BLE001 - told by the main thread
             self._failed.append(error)
 
     def _ask(self, client: httpx.Client, random: Random, name: str) -> None:
+        (script,) = random.choices(list(SCRIPTS), list(SCRIPTS.values()))
         body = {
             "name": name,
-            "spec": {"kind": "command", "script": random.choice(SCRIPTS), "shell": "bash"},
+            "spec": {"kind": "command", "script": script, "shell": "bash"},
             "queue": random.choice(("default", "default", "narrow")),
-            "retry": {"max_attempts": random.randint(1, 3), "initial_seconds": 0.1},
+            "retry": {
+                "max_attempts": random.randint(1, 3),
+                "initial_seconds": random.choice((0.1, 5)),
+            },
             "limits": {
                 "grace_seconds": 0.3,
                 "when_cut_off": random.choice(("end", "continue")),
