@@ -86,5 +86,6 @@ def system(start_system: Callable[..., System]) -> System:
 
 @pytest.fixture(scope="session")
 def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with running(tmp_path_factory.mktemp("running-system"), {}) as system:
+    roots = {"PERDURE_BACKUP_ROOTS": str(tmp_path_factory.getbasetemp())}
+    with running(tmp_path_factory.mktemp("running-system"), roots) as system:
         yield system

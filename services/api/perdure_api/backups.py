@@ -28,7 +28,7 @@ SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[]) AND ten
 PROOFS: Final = """
 SELECT d.fingerprint FROM perdure.dry_runs d JOIN perdure.runs r ON r.run_id = d.run_id
 WHERE d.tenant = $1 AND d.fingerprint = ANY($2::text[]) AND d.at > clock_timestamp() - interval '7 days'
-  AND r.state ->> 'phase' = 'completed'"""
+  AND r.state ->> 'phase' IN ('completed', 'partial')"""
 NOTE_DRY_RUN: Final = """
 INSERT INTO perdure.dry_runs (tenant, fingerprint, run_id) VALUES ($1, $2, $3::text::uuid)"""
 

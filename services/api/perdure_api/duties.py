@@ -10,6 +10,7 @@ from perdure_api.commands import Commands
 from perdure_api.followers.bulk_worker import BulkWorker
 from perdure_api.followers.dispatcher import Dispatcher
 from perdure_api.followers.leadership import lead
+from perdure_api.host_commands import HostCommands
 from perdure_api.intake.reaper import Reaper
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.requests import Requests
@@ -42,14 +43,16 @@ class Core:
         *,
         lease_seconds: float,
         stuck_after_seconds: float = DAY_SECONDS,
+        backup_roots: tuple[str, ...] = (),
     ) -> None:
         self.database = database
         self.nats = nats
         self.writer = Writer(database.url)
         self.controls = Controls(nats)
         self.grants = Grants(database, self.controls)
-        self.commands = Commands(self.writer, self.controls)
+        self.commands = Commands(self.writer, self.controls, backup_roots=backup_roots)
         self.jobs = JobCommands(self.commands)
+        self.hosts = HostCommands(self.writer)
         self.schedule_clock = ScheduleClock(database, self.writer, self.controls)
         self.sessions = Sessions(database, self.writer, self.grants, lease_seconds=lease_seconds)
         self.requests = Requests(database, nats, self.sessions, Reports(self.writer))

@@ -54,7 +54,7 @@ def argv(spec: RsyncSpec, *, date: str = DATE, known_hosts: str = KNOWN_HOSTS) -
     return (
         PROGRAM,
         *_copying(options),
-        *_deleting(options),
+        *_deleting(options, dry=spec.dry_run),
         *_keeping(options, date),
         *_pace(options, remote=spec.host is not None),
         *_filters(options),
@@ -83,14 +83,15 @@ def _copying(options: RsyncOptions) -> Iterator[str]:
             yield f"--{name.replace('_', '-')}"
 
 
-def _deleting(options: RsyncOptions) -> Iterator[str]:
+def _deleting(options: RsyncOptions, *, dry: bool) -> Iterator[str]:
     if not options.delete:
         return
     yield "--delete"
     yield f"--delete-{options.delete_when}"
     if options.delete_excluded:
         yield "--delete-excluded"
-    yield f"--max-delete={MAX_DELETE if options.max_delete is None else options.max_delete}"
+    if not dry:  # a dry run tells of everything that would go
+        yield f"--max-delete={MAX_DELETE if options.max_delete is None else options.max_delete}"
 
 
 def _keeping(options: RsyncOptions, date: str) -> Iterator[str]:
@@ -104,6 +105,10 @@ def _keeping(options: RsyncOptions, date: str) -> Iterator[str]:
     if options.partial:
         yield "--partial"
         yield f"--partial-dir={options.partial_dir}"
+    if options.whole_file is not None:
+        yield "--whole-file" if options.whole_file else "--no-whole-file"
+    elif options.partial:
+        yield "--no-whole-file"  # rsync's default between two local paths is to begin anew
 
 
 def _pace(options: RsyncOptions, *, remote: bool) -> Iterator[str]:

@@ -129,6 +129,8 @@ def _of_options(spec: RsyncSpec) -> Iterator[str]:
         yield "Owners are matched by name on the other machine; `numeric_ids` keeps the numbers."
     if not options.partial:
         yield "What is half copied when it ends is thrown away."
+    elif options.whole_file:
+        yield "Copied whole, what is half copied is of no use to the next attempt."
 
 
 def _of_deleting(options: RsyncOptions) -> Iterator[str]:

@@ -87,6 +87,9 @@ class RsyncOptions(
     """Keep files that are half copied, so that the next attempt goes on with them."""
     partial_dir: Path = PARTIAL_DIR
     """Relative to the directory of each file."""
+    whole_file: bool | None = None
+    """Copy changed files whole instead of their differences; left out: only the differences, so that
+    what is half copied is of use."""
     compress: bool = False
     bandwidth_limit: (
         Annotated[int, Meta(ge=1, le=1_000_000_000)]
