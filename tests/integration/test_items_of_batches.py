@@ -157,7 +157,10 @@ async def test_only_failed_items_can_be_picked(core: Core, executor: PlayedExecu
     await act(core, run_id, RetryItems(), ordinals=(200, 3, 199))
     grant = await executor.next_grant()
     assert [item.ordinal for item in await to_do(executor, grant.attempt)] == [3, 199, 200]
-    assert (await read_run(core, run_id)).settled == 2
+    run = await read_run(core, run_id)
+    assert run.settled == 2
+    page = await items_page(core.database.pool, run, outcomes=["pending"], after=313 - 113, limit=2)
+    assert [(item.ordinal, item.key) for item in page.items] == [(229, "229"), (230, "230")]
     # One of them is done, then the executor is gone: the two others are still what was asked for.
     await executor.report(grant.attempt, recorded(grant.first_checkpoint_number, done(3)))
     assert (await read_run(core, run_id)).settled == 198
@@ -187,6 +190,7 @@ async def test_a_page_of_items_tells_and_finds(core: Core, executor: PlayedExecu
     assert await ordinals(outcomes=("pending",), limit=2) == ([1501, 1502], "1502")
     assert await ordinals(q="P2400") == ([2400], None)
     assert await ordinals(q="exit code") == ([1500, 2400], None)
+    assert await ordinals(q="p240", limit=2) == ([240, 2400], "2400")
     assert await ordinals(q="p240", outcomes=("pending",)) == (list(range(2401, 2410)), None)
     page = await items_page(pool, run, after=1499, limit=2)
     assert [(i.key, i.outcome, i.error, i.attempt) for i in page.items] == [

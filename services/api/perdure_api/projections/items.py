@@ -25,6 +25,8 @@ FINAL: Final[frozenset[str]] = frozenset({"done", "failed", "skipped", "filtered
 CHUNKS_AT_ONCE: Final = 4
 SEARCHED_CHUNKS: Final = 40
 """Chunks that hold something wanted and are taken apart for one page; more follow on the next."""
+FEW_PENDING: Final = 10_000
+"""So many open items are counted before a page of them is looked for."""
 EXPORTED_AT_ONCE: Final = 1000
 CSV_HEAD: Final = ("ordinal", "key", "outcome", "tries", "error", "attempt")
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -37,6 +39,20 @@ WHERE run_id = $1::text::uuid AND outcome = $2 AND ordinal > $3 ORDER BY ordinal
 _ROWS_WITHIN: Final = """
 SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
 WHERE run_id = $1::text::uuid AND ordinal BETWEEN $2 AND $3"""
+
+_ROWS_PENDING: Final = """
+SELECT i.ordinal, i.tries, c.first_ordinal, c.last_ordinal, c.keys
+FROM (
+  SELECT ordinal, tries FROM perdure.items
+  WHERE run_id = $1::text::uuid AND outcome IS NULL AND ordinal > $3 ORDER BY ordinal LIMIT $4
+) AS i, LATERAL (
+  SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
+  WHERE input = $2::text::uuid AND first_ordinal <= i.ordinal ORDER BY first_ordinal DESC LIMIT 1
+) AS c ORDER BY i.ordinal"""
+
+_COUNT_PENDING: Final = """
+SELECT count(*) FROM (
+  SELECT FROM perdure.items WHERE run_id = $1::text::uuid AND outcome IS NULL LIMIT $2) AS i"""
 
 _CHUNKS: Final = """
 SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
@@ -58,6 +74,14 @@ WHERE input = $1::text::uuid AND last_ordinal > $2 AND (
     SELECT FROM perdure.items AS i WHERE i.run_id = $4::text::uuid AND i.outcome = 'failed'
     AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND strpos(lower(i.error), $5) > 0))
 ORDER BY first_ordinal LIMIT $3"""
+
+_ROWS_WITH_TEXT: Final = """
+SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+WHERE run_id = $1::text::uuid AND ordinal = ANY($4::int[])
+UNION
+SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+WHERE run_id = $1::text::uuid AND outcome = 'failed' AND ordinal BETWEEN $2 AND $3
+AND strpos(lower(error), $5) > 0"""
 
 _CHUNK_OF: Final = """
 SELECT first_ordinal, data FROM perdure.input_chunks
@@ -117,8 +141,10 @@ async def items_page(
         return ItemPage((), None)
     if q is None and outcomes and FINAL.issuperset(outcomes):
         found = await _by_outcome(pool, run, outcomes, after, limit + 1)
-        shown = found[:limit]
-        return ItemPage(tuple(shown), str(shown[-1].ordinal) if len(found) > limit else None)
+        return _page(found, limit)
+    if q is None and set(outcomes) == {"pending"} and await _all_pending_have_rows(pool, run):
+        found = await _pending_rows(pool, run, ref, after, limit + 1)
+        return _page(found, limit)
     return await _by_chunk(pool, run, ref, _Wanted(frozenset(outcomes), q, after, limit))
 
 
@@ -161,6 +187,12 @@ async def items_csv(
         after = None if page.next is None else int(page.next)
 
 
+def _page(found: Sequence[ItemView], limit: int) -> ItemPage:
+    """Give a page of items of which one more was looked for."""
+    shown = tuple(found[:limit])
+    return ItemPage(shown, str(shown[-1].ordinal) if len(found) > limit else None)
+
+
 class _Wanted(Struct, frozen=True):
     outcomes: frozenset[str]
     q: str | None
@@ -194,13 +226,31 @@ async def _by_outcome(
     return found[:limit]
 
 
+async def _all_pending_have_rows(pool: asyncpg.Pool, run: Run) -> bool:
+    """Tell whether what is open was begun or chosen: then it is found without looking for gaps."""
+    pending = 0 if run.items is None else run.items.pending
+    if not 0 < pending <= FEW_PENDING:
+        return False
+    return int(await pool.fetchval(_COUNT_PENDING, run.id, pending + 1)) == pending
+
+
+async def _pending_rows(
+    pool: asyncpg.Pool, run: Run, ref: InputRef, after: int, limit: int
+) -> list[ItemView]:
+    rows = await pool.fetch(_ROWS_PENDING, run.id, ref.input, after, limit)
+    return [
+        _pending(row[0], keys_in(row[2], row[3], row[4])[row[0] - row[2]], tries=row[1])
+        for row in rows
+    ]
+
+
 async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted) -> ItemPage:
     found: list[ItemView] = []
     limit, seen = wanted.limit, wanted.after
     for _ in range(SEARCHED_CHUNKS // CHUNKS_AT_ONCE):
         chunks = await _chunks(pool, run, ref, wanted, seen)
         for first, last, keys in chunks:
-            for item in await _items_within(pool, run, first, last, keys):
+            for item in await _items_within(pool, run, (first, last, keys), wanted):
                 if item.ordinal > wanted.after and wanted.takes(item):
                     found.append(item)
                     if len(found) > limit:
@@ -232,24 +282,37 @@ async def _chunks(
 
 
 async def _items_within(
-    pool: asyncpg.Pool, run: Run, first: int, last: int, keys: str | None
+    pool: asyncpg.Pool, run: Run, chunk: tuple[int, int, str | None], wanted: _Wanted
 ) -> list[ItemView]:
-    rows = await pool.fetch(_ROWS_WITHIN, run.id, first, last)
+    """Give the items of a chunk; of those that a text is looked for in, at least all that have it."""
+    first, last, keys = chunk
+    named = list(enumerate(keys_in(first, last, keys), first))
+    if wanted.q is None:
+        rows = await pool.fetch(_ROWS_WITHIN, run.id, first, last)
+    else:
+        text = wanted.q.lower()
+        fitting = [ordinal for ordinal, key in named if text in key.lower()]
+        rows = await pool.fetch(_ROWS_WITH_TEXT, run.id, first, last, fitting, text)
+        among = {*fitting, *(row[0] for row in rows)}
+        named = [(ordinal, key) for ordinal, key in named if ordinal in among]
     known = {row[0]: row for row in rows}
     items = []
-    for ordinal, key in enumerate(keys_in(first, last, keys), first):
+    for ordinal, key in named:
         row = known.get(ordinal)
         if row is None or row[1] is None:
-            tries = 0 if row is None else row[2]
-            item = ItemView(
-                ordinal=ordinal, key=key, outcome="pending", tries=tries, error=None, attempt=None
-            )
+            item = _pending(ordinal, key, tries=0 if row is None else row[2])
         else:
             item = ItemView(
                 ordinal=ordinal, key=key, outcome=row[1], tries=row[2], error=row[3], attempt=row[4]
             )
         items.append(item)
     return items
+
+
+def _pending(ordinal: int, key: str, *, tries: int) -> ItemView:
+    return ItemView(
+        ordinal=ordinal, key=key, outcome="pending", tries=tries, error=None, attempt=None
+    )
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
