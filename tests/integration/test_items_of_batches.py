@@ -1,14 +1,20 @@
 """Batches over real PostgreSQL and NATS, the executor played: what is done, kept and done again."""
 
+import io
 from collections.abc import AsyncIterator
 
+import asyncpg
+import msgspec
 import pytest
 
 from perdure_api.domain.run import Run
 from perdure_api.domain.run_commands import Delete, Restart, Resume, RetryItems
 from perdure_api.duties import Core
 from perdure_api.errors import Rejected
+from perdure_api.followers.unused_inputs import UnusedInputs
+from perdure_api.kinds.input_lines import BadInputError, read_items
 from perdure_api.projections.items import items_csv, items_page
+from perdure_api.store.inputs import known, stage
 from perdure_contract import facts, subjects, wire
 from perdure_contract.items import ItemCounts
 from tests.support.api_core import (
@@ -224,3 +230,32 @@ async def test_a_rerun_shares_the_input_until_both_are_deleted(
     assert await core.database.pool.fetchval(count) == before - 1
     with pytest.raises(Rejected, match="not there any more"):
         await request_one(core, spec=first.request.spec)
+
+
+async def test_what_is_sent_ahead_is_kept_for_a_day_or_as_long_as_a_run_needs_it(
+    core: Core, module_database: Database
+) -> None:
+    pool = core.database.pool
+    unused, used = [
+        (await stage(pool, BY.tenant, read_items(io.BytesIO(b'{"key": "a"}\n'), "jsonl"))).ref
+        for _ in range(2)
+    ]
+    spec = msgspec.structs.replace(batch_of(1), items=None, input=used)
+    await request_one(core, spec=spec, run_at="2099-01-01T00:00:00Z")
+    await UnusedInputs(pool).tick()
+    assert set(await known(pool, BY.tenant, [unused.input, used.input])) == {
+        unused.input,
+        used.input,
+    }
+    owner = await asyncpg.connect(module_database.owner_url)
+    await owner.execute("UPDATE perdure.inputs SET made_at = made_at - interval '25 hours'")
+    await owner.close()
+    await UnusedInputs(pool).tick()
+    assert set(await known(pool, BY.tenant, [unused.input, used.input])) == {used.input}
+
+
+async def test_a_key_that_is_there_twice_is_refused_with_its_rows(core: Core) -> None:
+    lines = "".join(f"k{n},{n}\n" for n in range(1, 2001))
+    data = io.BytesIO(f"key,n\n{lines}k7,x\n".encode())
+    with pytest.raises(BadInputError, match="Row 2002: It has the same key as row 8"):
+        await stage(core.database.pool, BY.tenant, read_items(data, "csv"))

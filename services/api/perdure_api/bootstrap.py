@@ -23,6 +23,7 @@ from perdure_api.errors import CannotStart
 from perdure_api.followers.partitions import Partitions
 from perdure_api.followers.projector import Projector
 from perdure_api.followers.relay import Relay
+from perdure_api.followers.unused_inputs import UnusedInputs
 from perdure_api.intake.jobs_file import JobsFileWatch
 from perdure_api.messaging.controls import Controls
 from perdure_api.messaging.hub import Hub
@@ -140,6 +141,7 @@ async def _run(
                 projector.run(),
                 Loop("login link", services.link_note.tick).run(),
                 JobsFileWatch(database, core.commands, settings.jobs_file).run(),
+                Loop("unused inputs", UnusedInputs(database.pool).tick).run(),
                 Loop("partitions", Partitions(database.pool).tick).run(),
             ]
             tasks = [group.create_task(duty) for duty in duties]
