@@ -1,6 +1,6 @@
 """Schedules as people meet them in a browser: found, paused with a reason, fired, caught up, told of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,3 +94,35 @@ def test_the_timeline_shows_what_was_and_what_comes_and_leads_there(
     page.wait_for_url("**/runs*")
     someone.goes_to("/timeline?zoom=1h&from=1999-01-01T00:00:00Z")
     expect(page.get_by_role("link", name="Now", exact=True)).to_be_visible()
+
+
+def test_a_run_is_saved_as_a_job_with_a_schedule_that_is_previewed_as_one_types(
+    someone: Visitor, request_run: Callable[..., str], running_system: System
+) -> None:
+    page = someone.page
+    run = request_run({"argv": ["/bin/echo", "{who}"]}, name="Greet people")
+    someone.goes_to(f"/runs/{run}?tab=definition")
+    page.get_by_role("link", name="Save as a job").click()
+    expect(page.get_by_label("Name", exact=True).first).to_have_value("greet-people")
+    page.get_by_text("Cron expression", exact=True).first.click()
+    page.locator("#f-expression").fill("30 2 29 3 *")
+    page.locator("#f-timezone").fill("Europe/Berlin")
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("On the 29th of March at 02:30")
+    expect(preview).to_contain_text("There is no parameter who")
+    page.locator("#f-p0-name").fill("who")
+    page.locator("#f-p0-type").select_option("choice")
+    page.locator("#f-p0-choices").fill("all, few")
+    page.locator("#f-p0-default").fill("all")
+    expect(preview).not_to_contain_text("There is no parameter who")
+    someone.finds_no_barrier()
+    page.get_by_role("button", name="Save job").click()
+    expect(page.get_by_role("heading", name="greet-people")).to_be_visible()
+    page.get_by_label("who").select_option("few")
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url("**/runs/*")
+    someone.goes_to("/jobs/greet-people")
+    expect(page.locator("#job-live")).to_contain_text("Completed", timeout=20_000)
+    someone.finds_no_barrier()
+    with running_system.client() as client:
+        client.delete("/api/jobs/greet-people").raise_for_status()

@@ -53,10 +53,16 @@ class JobCommands:
     # --- jobs --------------------------------------------------------------------------------
 
     async def create_job(
-        self, by: Caller, name: str, saved: Saved, *, idempotency: Idempotency | None = None
+        self,
+        by: Caller,
+        name: str,
+        saved: Saved,
+        *,
+        plan: SchedulePlan | None = None,
+        idempotency: Idempotency | None = None,
     ) -> Answer:
-        """Save a job under a free name."""
-        stream = job_stream(name)
+        """Save a job under a free name, and have it run by the clock if a plan is given."""
+        stream, schedule_id = job_stream(name), new_id()
         checks = self._checks(by, saved)
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
@@ -67,9 +73,15 @@ class JobCommands:
             if isinstance(decided, Rejection):
                 raise Rejected(decided)
             batch.append(stream, decided, by)
+            if plan is not None:
+                check_params(batch, by, plan)
+                begin_schedule(batch, by, schedule_id, plan, enabled=True, source=saved.source)
+                refuse_endless_wait(batch, schedule_id)
             return lambda: batch.streams[stream]
 
-        work = Work(perform=perform, prepare=checks.prepare, streams=(stream,))
+        work = Work(
+            perform=perform, prepare=checks.prepare, streams=(stream, schedule_stream(schedule_id))
+        )
         return await self._commands.submit(by, work, idempotency)
 
     async def revise_job(

@@ -3,14 +3,8 @@
 from dataclasses import dataclass
 
 from perdure_api.domain.jobs_file import JobsFile
-from perdure_contract.jobs import (
-    FireView,
-    JobView,
-    Parameter,
-    PreviewView,
-    RevisionView,
-    ScheduleView,
-)
+from perdure_api.pages.schedule_contexts import ScheduleRow
+from perdure_contract.jobs import JobView, Parameter, PreviewView, RevisionView, ScheduleView
 from perdure_contract.objects import RunView
 
 
@@ -36,8 +30,8 @@ class JobsPage:
     """The jobs by name."""
     file: JobsFile | None
     """What became of the jobs file; none when there never was one."""
-    looked_seconds: float | None
-    """How long ago schedules were last looked at here."""
+    looked_words: str
+    """When the schedules were last looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,27 +49,63 @@ class ParameterInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleCard:
-    """A schedule on a page."""
+class DurationBar:
+    """How long one run took, in a chart of 600 × 100."""
 
-    schedule: ScheduleView
-    """The schedule."""
-    fires: tuple[FireView, ...]
-    """What became of its last fire times."""
+    x: float
+    """Left edge."""
+    height: float
+    """Height."""
+    run: RunView
+    """The run."""
+    seconds: float
+    """How long it took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanForm:
-    """The form for another schedule, with its preview."""
+class Durations:
+    """How long the last runs took."""
 
-    expression: str
-    """The cron expression that was typed."""
-    timezone: str
-    """The time zone that was typed."""
-    preview: PreviewView | None
-    """What it would do; none while nothing was typed, or it cannot be."""
-    problem: str
-    """Why it cannot be; empty when it can."""
+    p50: float
+    """Half of them took no longer, in seconds."""
+    p95: float
+    """Of twenty, nineteen took no longer."""
+    count: int
+    """How many were counted."""
+    bars: tuple[DurationBar, ...]
+    """The last of them, the oldest first."""
+    p50_y: float
+    """Height of the line at the half."""
+    p95_y: float
+    """Height of the line at nineteen of twenty."""
+    width: float
+    """Width of a bar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """One difference between two revisions."""
+
+    place: str
+    """What it is about."""
+    before: str
+    """What it was."""
+    after: str
+    """What it became."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRow:
+    """One revision of a job."""
+
+    revision: RevisionView
+    """The revision."""
+    by: str
+    """Who made it."""
+    changes: tuple[ChangeRow, ...]
+    """What it changed."""
+    is_current: bool
+    """Whether the job is so now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +114,45 @@ class JobPage:
 
     job: JobView
     """The job."""
+    argv: tuple[str, ...]
+    """What it executes, one element a line."""
+    from_file: bool
+    """Whether the jobs file alone may change it."""
     inputs: tuple[ParameterInput, ...]
     """Its form."""
     problem: str
     """Why it could not be run; empty when nothing went wrong."""
-    cards: tuple[ScheduleCard, ...]
-    """Its schedules."""
-    plan: PlanForm
-    """The form for another schedule."""
+    schedules: tuple[ScheduleRow, ...]
+    """When it is run."""
+    next_fire_at: str | None
+    """The soonest fire time."""
     recent: tuple[RunView, ...]
     """Its last runs, the newest first."""
-    revisions: tuple[RevisionView, ...]
+    durations: Durations | None
+    """How long they took; none while none has ended."""
+    revisions: tuple[RevisionRow, ...]
     """What it was, the newest first."""
+    csrf: str
+    """Token of the session."""
+    idempotency_key: str
+    """Makes a form that is sent twice start one run."""
+    expected_version: None = None
+    """A run is started whatever the version."""
+    seen: str = ""
+    """Nothing, for the same reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPreview:
+    """What a filled form of a job or schedule would do."""
+
+    argv: tuple[str, ...]
+    """What would be executed."""
+    lines: tuple[str, ...]
+    """In words."""
+    found: PreviewView | None
+    """When it would fire; none where it is run by hand, or cannot be."""
+    local: tuple[str, ...]
+    """Its fire times by the clocks of its time zone."""
+    warnings: tuple[str, ...]
+    """What stands in the way."""

@@ -1,4 +1,4 @@
-"""Jobs and when they are run: the list, one job with its form, and another schedule with its preview."""
+"""Jobs: the list, and one with its form, its last runs, its schedules and its revisions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,35 +8,46 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.commands import StoredAnswer
+from perdure_api.domain.job import Job
 from perdure_api.domain.rejections import FieldError
+from perdure_api.domain.run import Run
 from perdure_api.errors import Refused
-from perdure_api.job_drafts import PreviewDraft, ScheduleDraft, preview, read_job_run, read_plan
-from perdure_api.pages.job_contexts import (
-    JobPage,
-    JobRow,
-    JobsPage,
-    ParameterInput,
-    PlanForm,
-    ScheduleCard,
-)
+from perdure_api.job_drafts import read_job_run
+from perdure_api.kinds import kind
+from perdure_api.pages.durations import durations_of
+from perdure_api.pages.fire_runs import schedule_rows
+from perdure_api.pages.forms.parameters import shown, typed_value
+from perdure_api.pages.job_contexts import JobPage, JobRow, JobsPage, ParameterInput
+from perdure_api.pages.job_revisions import revision_rows
 from perdure_api.pages.rendering import html
-from perdure_api.pages.visit import csrf_of, first, frame_of, query_of, read_form, see_other
+from perdure_api.pages.run_actions import idempotency_of
+from perdure_api.pages.schedule_words import looked_words
+from perdure_api.pages.visit import (
+    csrf_of,
+    first,
+    frame_of,
+    read_form,
+    see_other,
+    wants_fragment,
+)
+from perdure_api.pages.watching import watch_all
 from perdure_api.projections import jobs, run_list, schedules
 from perdure_api.projections.jobs_file import jobs_file
 from perdure_api.projections.run_detail import run_view
+from perdure_api.routes.replies import Reply
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
-from perdure_api.store import event_log
-from perdure_contract.jobs import Parameter, ScheduleView, Value
+from perdure_api.store.state import StreamRow
+from perdure_contract.jobs import ScheduleView
 from perdure_contract.objects import RunView
-from perdure_contract.triggers import CronTrigger
 from perdure_runtime import clock
+from perdure_runtime.clock import new_id
 
 MOST: Final = 500
-STRIP: Final = 30
-"""Outcomes in the strip of a job."""
-STRIP_IN_LIST: Final = 10
-LAST_FIRES: Final = 5
+RUNS: Final = 100
+"""Runs of a job that its durations are counted over."""
+STRIP: Final = 7
+"""Outcomes in the list, and of each schedule."""
 
 
 @get("/jobs", opt={"permission": "view"}, name="jobs")
@@ -45,22 +56,26 @@ async def jobs_page(request: HttpRequest) -> ASGIApp:
     services, tenant = services_of(request), caller_of(request).tenant
     pool = services.database.pool
     planned = await schedules.list_schedules(pool, tenant, job=None, after=None, limit=MOST)
+    found = await jobs.list_jobs(pool, tenant, after="", limit=MOST)
+    recent = await _recent(services, tenant, [job.name for job in found], STRIP)
     rows = []
-    for job in await jobs.list_jobs(pool, tenant, after="", limit=MOST):
+    for job in found:
         own = tuple(schedule for schedule in planned if schedule.job == job.name)
-        recent = await _recent(services, tenant, job.name, STRIP_IN_LIST)
-        rows.append(JobRow(job=job, schedules=own, next_fire_at=_soonest(own), recent=recent[::-1]))
+        last = tuple(recent[job.name][::-1])
+        rows.append(JobRow(job=job, schedules=own, next_fire_at=_soonest(own), recent=last))
     page = JobsPage(
         rows=tuple(rows),
         file=await jobs_file(pool, tenant),
-        looked_seconds=services.seconds_since_schedules(),
+        looked_words=looked_words(services.seconds_since_schedules()),
     )
-    return html("jobs.html", {"frame": frame_of(request, "Jobs", "jobs"), "page": page})
+    frame = frame_of(request, "Jobs", "jobs", live=await watch_all(services.database))
+    template = "_jobs_list.html" if wants_fragment(request) else "jobs.html"
+    return html(template, {"frame": frame, "page": page})
 
 
 @get("/jobs/{name:str}", opt={"permission": "view"}, name="job")
 async def job_page(request: HttpRequest, name: str) -> ASGIApp:
-    """Show one job; a cron expression in the address is previewed."""
+    """Show one job."""
     return await _page(request, name, {}, ())
 
 
@@ -71,107 +86,85 @@ async def run_job(request: HttpRequest, name: str) -> ASGIApp:
     fields = await read_form(request)
     _, job = await jobs.find_job(services.database.pool, caller.tenant, name)
     given = {n: first(fields, f"param-{n}") for n in job.definition.params}
-    values = {n: _typed(job.definition.params[n], text) for n, text in given.items() if text}
+    params = job.definition.params
+    values = {n: typed_value(params[n].type, text) for n, text in given.items() if text}
     try:
         wanted = read_job_run(job, {"params": values})
     except Refused as refused:
         return await _page(request, name, given, refused.errors)
-    done = await services.commands.request_run(caller, wanted)
-    assert not isinstance(done.result, StoredAnswer)  # noqa: S101 -- no idempotency key was given
-    return see_other(f"/runs/{done.result.id}")
-
-
-@post("/jobs/{name:str}/schedules", opt={"permission": "author"}, name="add a schedule")
-async def add_schedule(request: HttpRequest, name: str) -> ASGIApp:
-    """Have a job run at the times that were previewed."""
-    fields = await read_form(request)
-    trigger = CronTrigger(expression=first(fields, "expression"))
-    zone = first(fields, "timezone") or "UTC"
-    try:
-        plan = read_plan(ScheduleDraft(job=name, trigger=trigger, timezone=zone))
-        await services_of(request).jobs.create_schedule(caller_of(request), plan, source="ui")
-    except Refused as refused:
-        return await _page(request, name, {}, refused.errors)
-    return see_other(f"/jobs/{name}")
+    key = idempotency_of(fields, f"/jobs/{name}/run", _place_of)
+    done = await services.commands.request_run(caller, wanted, idempotency=key)
+    result = done.result
+    return see_other(
+        result.body.decode() if isinstance(result, StoredAnswer) else f"/runs/{result.id}"
+    )
 
 
 async def _page(
     request: HttpRequest, name: str, given: Mapping[str, str], faults: tuple[FieldError, ...]
-) -> ASGIApp:
+) -> Reply:
     services, tenant = services_of(request), caller_of(request).tenant
-    pool = services.database.pool
-    row, job = await jobs.find_job(pool, tenant, name)
+    row, job = await jobs.find_job(services.database.pool, tenant, name)
+    page = await _read(request, services, (row, job), given, faults)
+    frame = frame_of(request, name, "jobs", live=await watch_all(services.database))
+    template = "_job_live.html" if wants_fragment(request) else "job.html"
+    return html(template, {"frame": frame, "page": page}, status=422 if faults else 200)
+
+
+async def _read(
+    request: HttpRequest,
+    services: Services,
+    found: tuple[StreamRow, Job],
+    given: Mapping[str, str],
+    faults: tuple[FieldError, ...],
+) -> JobPage:
+    (row, job), pool, tenant = found, services.database.pool, caller_of(request).tenant
     problems = {fault.pointer.removeprefix("/params/"): fault.message for fault in faults}
     inputs = tuple(
         ParameterInput(
             name=n,
             parameter=parameter,
-            value=given.get(n, _shown(parameter.default)),
+            value=given.get(n, shown(parameter.default)),
             problem=problems.pop(n, ""),
         )
         for n, parameter in job.definition.params.items()
     )
-    own = await schedules.list_schedules(pool, tenant, job=name, after=None, limit=MOST)
-    cards = []
-    for schedule in own:
-        fires = await schedules.fires_of(pool, schedule.id, before=None, limit=LAST_FIRES)
-        cards.append(ScheduleCard(schedule=schedule, fires=tuple(fires)))
-    page = JobPage(
+    own = await schedules.list_schedules(pool, tenant, job=job.name, after=None, limit=MOST)
+    recent = (await _recent(services, tenant, [job.name], RUNS))[job.name]
+    file = await jobs_file(pool, tenant)
+    return JobPage(
         job=jobs.job_view(row),
+        argv=kind.argv_of(job.definition.spec),
+        from_file=job.source == "file" and file is not None and job.name in file.names,
         inputs=inputs,
         problem=" ".join(problems.values()),
-        cards=tuple(cards),
-        plan=await _plan(request, services),
-        recent=await _recent(services, tenant, name, STRIP),
-        revisions=tuple(await jobs.revisions(pool, row)),
+        schedules=await schedule_rows(services.database, own, strip=STRIP),
+        next_fire_at=_soonest(tuple(own)),
+        recent=tuple(recent),
+        durations=durations_of(recent),
+        revisions=revision_rows(await jobs.revisions(pool, row), job.revision),
+        csrf=csrf_of(request),
+        idempotency_key=new_id(),
     )
-    context = {"frame": frame_of(request, name, "jobs"), "page": page, "csrf": csrf_of(request)}
-    return html("job.html", context, status=422 if faults else 200)
 
 
-async def _plan(request: HttpRequest, services: Services) -> PlanForm:
-    query = query_of(request)
-    expression, zone = query.get("expression", ""), query.get("timezone", "UTC")
-    if not expression:
-        return PlanForm(expression="", timezone=zone, preview=None, problem="")
-    now = (await event_log.head(services.database.pool)).now
-    asked = PreviewDraft(trigger=CronTrigger(expression=expression[:500]), timezone=zone[:64])
-    try:
-        found = preview(asked, now)
-    except Refused as refused:
-        words = " ".join(fault.message for fault in refused.errors)
-        return PlanForm(expression=expression, timezone=zone, preview=None, problem=words)
-    return PlanForm(expression=expression, timezone=zone, preview=found, problem="")
-
-
-async def _recent(services: Services, tenant: str, job: str, count: int) -> tuple[RunView, ...]:
-    page = await run_list.find(services.database, tenant, run_list.Filter(job=(job,)), limit=count)
+async def _recent(
+    services: Services, tenant: str, names: list[str], count: int
+) -> dict[str, list[RunView]]:
+    """Give the last runs of each job, the newest first."""
+    found = await jobs.recent_runs(services.database.pool, tenant, names, count)
+    ids = [run for runs in found.values() for run in runs]
     now = clock.now()
-    return tuple(run_view(run, now) for run in page.runs)
+    views = {r.id: run_view(r, now) for r in await run_list.runs_of(services.database, ids)}
+    return {name: [views[run] for run in runs if run in views] for name, runs in found.items()}
 
 
 def _soonest(own: tuple[ScheduleView, ...]) -> str | None:
     return min((s.next_fire_at for s in own if s.next_fire_at is not None), default=None)
 
 
-def _typed(parameter: Parameter, text: str) -> Value:
-    """Take what was typed as the parameter's type; what does not fit is refused with its words."""
-    if parameter.type == "boolean":
-        return text == "true"
-    if parameter.type == "number":
-        try:
-            return int(text) if text.lstrip("-").isdecimal() else float(text)
-        except ValueError:
-            return text
-    return text
+def _place_of(run: Run) -> StoredAnswer:
+    return StoredAnswer(status=303, body=f"/runs/{run.id}".encode(), headers={})
 
 
-def _shown(value: Value | None) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
-HANDLERS: Final[list[HTTPRouteHandler]] = [
-    jobs_page, job_page, run_job, add_schedule,
-]  # fmt: skip
+HANDLERS: Final[list[HTTPRouteHandler]] = [jobs_page, job_page, run_job]

@@ -1,6 +1,6 @@
 """Saved jobs as they are now, and their revisions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -27,6 +27,21 @@ SELECT {COLUMNS} FROM perdure.streams
 WHERE stream LIKE 'job-%' AND stream > $2 AND tenant = $1
   AND NOT coalesce((state ->> 'deleted')::bool, false)
 ORDER BY stream LIMIT $3"""
+
+RECENT = """
+SELECT j.job, r.run_id::text FROM unnest($2::text[]) AS j(job) CROSS JOIN LATERAL (
+    SELECT v.run_id FROM perdure_views.run_list v WHERE v.tenant = $1 AND v.job = j.job
+    ORDER BY v.created DESC LIMIT $3) r"""
+
+
+async def recent_runs(
+    pool: asyncpg.Pool, tenant: str, names: Sequence[str], count: int
+) -> dict[str, list[str]]:
+    """Give the ids of the last runs of each job, the newest first."""
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for name, run in await pool.fetch(RECENT, tenant, list(names), count):
+        found[name].append(run)
+    return found
 
 
 async def find_job(pool: asyncpg.Pool, tenant: str, name: str) -> tuple[StreamRow, Job]:
