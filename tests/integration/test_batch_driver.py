@@ -125,7 +125,7 @@ def test_after_so_many_failures_no_more_is_begun(driven: Driven) -> None:
     assert driven.wait() == 1
     assert sorted(found) == [1, 2, 3]
     assert "2 failed items" in driven.failure()
-    assert "item 3 (3): exit code 1" in driven.failure()
+    assert "item 3: exit code 1." in driven.failure()
 
 
 def test_when_the_last_item_is_the_last_allowed_failure_nothing_was_stopped(

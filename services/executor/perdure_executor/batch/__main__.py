@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -15,6 +16,8 @@ from perdure_executor.batch.lane import NothingCanRun
 from perdure_executor.batch.plan import ITEMS_SUFFIX, Plan
 
 REPORT_FD = 3
+FILES_A_LANE = 4
+OTHER_FILES = 64
 
 
 def main(path: str) -> int:
@@ -24,6 +27,7 @@ def main(path: str) -> int:
     """
     fcntl.fcntl(REPORT_FD, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # items get one of their own
     plan = msgspec.json.decode(Path(path).read_bytes(), type=Plan)
+    _make_room(plan.concurrency)
     try:
         with Path(f"{plan.path}{ITEMS_SUFFIX}").open("rb") as items:
             Driver(plan, items, REPORT_FD).run()
@@ -40,6 +44,14 @@ def main(path: str) -> int:
         traceback.print_exc()
         return _failed("error", f"The driver of the batch broke: {type(error).__name__}: {error}")
     return 0
+
+
+def _make_room(lanes: int) -> None:
+    """Let enough files be open, where the usual limit is too low for so many items at a time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = OTHER_FILES + FILES_A_LANE * lanes
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
 
 
 def _failed(reason: FailureReason, message: str) -> int:

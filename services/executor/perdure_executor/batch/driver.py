@@ -89,7 +89,7 @@ class Driver:
         if not self._supply.empty:
             raise Stopped(
                 f"It was stopped after {self._failures} failed items, as stop_after_failures says. "
-                f"The last was {self._last_failure}"
+                f"The last was {self._last_failure}."
             )
 
     @property
@@ -140,7 +140,8 @@ class Driver:
         self._done += 1
         if outcome == "failed":
             self._failures += 1
-            self._last_failure = f"item {item.ordinal} ({item.key}): {error}"
+            named = "" if item.key == str(item.ordinal) else f" ({item.key})"
+            self._last_failure = f"item {item.ordinal}{named}: {error}"
 
     # --- time and words --------------------------------------------------------------------------
 
