@@ -33,7 +33,12 @@ async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection of its own: for the writer, for a leader, for a follower."""
     connection = await asyncpg.connect(url, timeout=5, command_timeout=COMMAND_TIMEOUT_SECONDS)
-    await prepare(connection)
+    try:
+        await prepare(connection)
+    except BaseException:
+        # Whoever is cancelled here never gets the connection, so nobody else would close it.
+        connection.terminate()
+        raise
     return connection
 
 

@@ -219,8 +219,12 @@ class Writer:
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             connection = await database.connect(self._url)
-            await connection.execute("SET application_name = 'perdure writer'")
-            self.position = await connection.fetchval("SELECT position FROM perdure.head")
+            try:
+                await connection.execute("SET application_name = 'perdure writer'")
+                self.position = await connection.fetchval("SELECT position FROM perdure.head")
+            except BaseException:
+                connection.terminate()
+                raise
             self._connection = connection
         return self._connection
 
