@@ -12,7 +12,7 @@ from perdure_executor.batch.lane import Surroundings, failed_by_status, succeede
 from perdure_executor.batch.plan import Programs
 from perdure_executor.batch.supply import Ending
 from perdure_executor.errors import Rejected
-from perdure_executor.runners.programs import find_program
+from perdure_executor.programs import find_program
 
 REPORT_FD = 3
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)

@@ -7,7 +7,7 @@ import msgspec
 
 from perdure_contract.specs import BlobRef, CommandSpec
 from perdure_contract.wire import Grant
-from perdure_executor.runners.programs import find_program
+from perdure_executor.programs import find_program
 from perdure_executor.runners.runner import spec_of
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
