@@ -22,13 +22,13 @@ from tests.support.faults import ask_until_answered, is_alive
 from tests.support.system import System
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.fault
-
 RUNS: Final = int(os.environ.get("PERDURE_TEST_SYSTEM_WALK_RUNS", "48"))
 SEED: Final = int(os.environ.get("PERDURE_TEST_SYSTEM_WALK_SEED", "1"))
 WALKERS: Final = 3
 FAULTS: Final = max(4, RUNS // 40)
 LEASE_SECONDS: Final = 5
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(180 + RUNS)]
 
 VARIABLES = {"PERDURE_LEASE_SECONDS": str(LEASE_SECONDS), "PERDURE_EXECUTOR_SLOTS": "24"}
 

@@ -24,12 +24,13 @@ from tests.support.checker import check
 from tests.support.system import System
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.load
-
 COUNT: Final = int(os.environ.get("PERDURE_TEST_BULK_RUNS", "100000"))
 AT_ONCE: Final = 10_000
 """Runs of one request."""
 PATIENCE_SECONDS: Final = 1800
+
+pytestmark = [pytest.mark.load, pytest.mark.timeout(2 * PATIENCE_SECONDS)]
+
 FAILED: Final = ended("failed", failure=facts.Failure(reason="exit", message="exit code 1"))
 ONLY_PLAYED: Final = {"played": "yes"}
 
