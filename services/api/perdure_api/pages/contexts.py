@@ -259,6 +259,8 @@ class Overview:
     """Runs with an open attempt."""
     recent: tuple[RunView, ...]
     """Runs that ended last."""
+    looked_words: str
+    """When the schedules were last looked at."""
 
 
 # --- runs -------------------------------------------------------------------------------------------

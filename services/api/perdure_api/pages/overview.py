@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from perdure_api.pages import stuck
 from perdure_api.pages.contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
+from perdure_api.pages.schedule_words import looked_words
 from perdure_api.pages.timeline import bar_pieces, spark_bars, spark_line
 from perdure_api.pages.visit import frame_of, wants_fragment
 from perdure_api.pages.watching import watch_all
@@ -61,6 +62,7 @@ async def overview_context(services: Services, tenant: str, now: datetime) -> Ov
         tiles=_tiles(seen, hours, now),
         running=tuple(run_view(run, now, live.get(run.id)) for run in seen.running[:SHOWN]),
         recent=tuple(run_view(run, now) for run in recent),
+        looked_words=looked_words(services.seconds_since_schedules()),
     )
 
 
