@@ -1,5 +1,6 @@
 """The dry run that belongs to a form: how it stands, and what it found."""
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -9,12 +10,15 @@ from perdure_api.pages.backup_contexts import Changes, DryRun
 from perdure_api.pages.backup_form import BackupForm, spec_json
 from perdure_api.pages.words import counted, failure_words, number, size
 from perdure_api.projections.dry_runs import get_dry_run
+from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
+from perdure_api.store.database import Database
 from perdure_contract.objects import Differences, DryRunResult, DryRunView
-from perdure_contract.rsync.command import argv
+from perdure_contract.rsync.command import fingerprint
 from perdure_contract.rsync.spec import RsyncSpec
+from perdure_contract.specs import Spec
 
 FINAL: Final = frozenset({"completed", "partial", "failed", "cancelled"})
 KINDS: Final = (
@@ -33,7 +37,17 @@ async def dry_run_of(request: HttpRequest, form: BackupForm) -> DryRun | None:
         run_id = as_run_id(form["dry_run"])
     except (NotFoundError, Refused):
         return None
-    found = await get_dry_run(services_of(request).database, caller_of(request).tenant, run_id)
+    database, tenant = services_of(request).database, caller_of(request).tenant
+    seen = await seen_dry_run(database, tenant, run_id)
+    asked = await find_run(database, tenant, run_id)
+    if seen is None or asked is None:
+        return None
+    return replace(seen, fits=_fits(form, asked.run.request.spec))
+
+
+async def seen_dry_run(database: Database, tenant: str, run_id: str) -> DryRun | None:
+    """Tell how a dry run stands; none when there is none of this id."""
+    found = await get_dry_run(database, tenant, run_id)
     if found is None:
         return None
     return DryRun(
@@ -41,7 +55,7 @@ async def dry_run_of(request: HttpRequest, form: BackupForm) -> DryRun | None:
         state=found.state,
         open=found.state not in FINAL,
         words=dry_words(found),
-        fits=_fits(form, found),
+        fits=True,
         changes=changes_of(found.result),
     )
 
@@ -75,13 +89,13 @@ def dry_words(found: DryRunView) -> str:
     )
 
 
-def _fits(form: BackupForm, found: DryRunView) -> bool:
+def _fits(form: BackupForm, spec: Spec) -> bool:
     """Tell whether a dry run is one of exactly what a form says."""
     body, problems = spec_json(form)
-    if problems:
+    if problems or not isinstance(spec, RsyncSpec):
         return False
     try:
-        wanted = msgspec.convert({**body, "dry_run": True}, RsyncSpec)
+        wanted = msgspec.convert(body, RsyncSpec)
     except msgspec.ValidationError:
         return False
-    return argv(wanted) == found.argv
+    return fingerprint(wanted) == fingerprint(msgspec.structs.replace(spec, saved_host=None))

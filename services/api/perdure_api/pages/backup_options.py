@@ -17,11 +17,11 @@ class Option:
     hint: str = ""
     """What it is good for."""
     kind: Literal["switch", "part", "text", "number", "lines", "choice"] = "switch"
-    """`part`: one of archive's parts, that may be as archive says, or yes, or no."""
+    """`part`: it may be left out, which is what archive says, or yes, or no."""
     default: str = ""
     """What stands in the field; `on` for a switch that is on."""
-    choices: tuple[tuple[str, str], ...] = ()
-    """Of a choice: values and words."""
+    choices: tuple[tuple[str, str], ...] = (("", "as Archive"), ("yes", "yes"), ("no", "no"))
+    """Of a choice or a part: values and words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,6 @@ COMMON: Final = (
     ),
 )
 """What is always in sight."""
-
-PART_CHOICES: Final = (("", "as Archive"), ("yes", "yes"), ("no", "no"))
 
 FOLDED: Final = (
     Group(
@@ -150,6 +148,13 @@ FOLDED: Final = (
                 name="safe_links",
                 label="Leave out links that lead outside",
                 default="on",
+            ),
+            Option(
+                name="whole_file",
+                label="Copy changed files whole",
+                hint="Faster on one machine; what is half copied is then of no use.",
+                kind="part",
+                choices=(("", "as usual"), ("yes", "yes"), ("no", "no, only differences")),
             ),
             Option(
                 name="partial_dir",

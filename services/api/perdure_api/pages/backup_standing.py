@@ -68,9 +68,10 @@ class Backup:
     def trouble(self) -> str:
         """What is wrong with it, in words; empty when nothing is."""
         if self.overdue_at is not None:
-            if self.last_good is None:
+            began = _began(self.last_good)
+            if began is None:
                 return "Overdue: there is no good backup yet."
-            return f"Overdue: the last good backup is of {absolute(_began(self.last_good))}."
+            return f"Overdue: the last good backup is of {absolute(began)}."
         if self.last is not None and self.last.phase == "failed":
             return "The last run failed."
         return ""
@@ -91,6 +92,21 @@ async def standing_of(
     )
 
 
+async def overdue_backups(db: Database, tenant: str, now: datetime) -> tuple[Backup, ...]:
+    """Give the backups that are overdue, the longest first."""
+    made = await backups.backup_jobs(db.pool, tenant, limit=MOST)
+    names = [job.name for job in made]
+    planned = await schedules.schedules_of_jobs(db.pool, tenant, names, limit=MOST)
+    good = await backups.last_good(db, tenant, [name for name in names if planned[name]])
+    late = [
+        job
+        for job in made
+        if overdue(job, planned[job.name], _began(good.get(job.name)), now) is not None
+    ]
+    rows = await standing_of(db, tenant, late, now) if late else ()
+    return tuple(sorted(rows, key=lambda row: row.overdue_at or now))
+
+
 def _backup(  # noqa: PLR0917 -- what was read of it
     job: JobView,
     planned: Sequence[ScheduleView],
@@ -108,7 +124,7 @@ def _backup(  # noqa: PLR0917 -- what was read of it
         last_good=good,
         last=last,
         next_at=min((s.next_fire_at for s in planned if s.next_fire_at is not None), default=None),
-        overdue_at=overdue(job, planned, None if good is None else _began(good), now),
+        overdue_at=overdue(job, planned, _began(good), now),
     )
 
 
@@ -153,5 +169,5 @@ def _rank(state: str) -> int:
     return WORST_FIRST.index(state) if state in WORST_FIRST else len(WORST_FIRST)
 
 
-def _began(run: Run) -> datetime:
-    return run.started_at or run.created_at
+def _began(run: Run | None) -> datetime | None:
+    return None if run is None else run.started_at or run.created_at

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.pages import stuck
+from perdure_api.pages.backup_standing import Backup, overdue_backups
 from perdure_api.pages.contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
 from perdure_api.pages.schedule_words import looked_words
@@ -24,6 +25,7 @@ from perdure_api.projections.run_list import Filter
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
 from perdure_contract.objects import RunView, State, StuckView
+from perdure_runtime.clock import rfc3339
 
 HOURS: Final = 24
 SHOWN: Final = 6
@@ -53,7 +55,13 @@ async def overview_context(services: Services, tenant: str, now: datetime) -> Ov
     live = await live_progress(database, seen.running)
     failed = tuple(run_view(run, now) for run in seen.failed)
     still = await stuck.stuck_runs(services, tenant)
-    attention = [*_house_troubles(seen), *_stuck(still), *(_failed(run) for run in failed[:SHOWN])]
+    late = await overdue_backups(database, tenant, now)
+    attention = [
+        *_house_troubles(seen),
+        *_stuck(still),
+        *(_overdue(backup) for backup in late[:SHOWN]),
+        *(_failed(run) for run in failed[:SHOWN]),
+    ]
     return Overview(
         attention=tuple(attention),
         more_attention=seen.failed_count > SHOWN,
@@ -126,6 +134,20 @@ def _stuck(runs: Sequence[StuckView]) -> list[Attention]:
             action_href="/stuck",
         )
     ]
+
+
+def _overdue(backup: Backup) -> Attention:
+    return Attention(
+        key=f"backup-{backup.job.name}",
+        state="timeout",
+        title=f"Backup {backup.job.name}",
+        id6=None,
+        href=f"/backups/{backup.job.name}",
+        text=backup.trouble,
+        at=None if backup.overdue_at is None else rfc3339(backup.overdue_at),
+        action="Look",
+        action_href=f"/backups/{backup.job.name}",
+    )
 
 
 def _queue_trouble(name: str, title: str, state: str, text: str) -> Attention:

@@ -17,6 +17,7 @@ from perdure_api.pages.log_pane import log_pane, log_query
 from perdure_api.pages.metrics import metrics_pane
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import action_buttons, action_menu
+from perdure_api.pages.run_backup import backup_of
 from perdure_api.pages.run_contexts import RunPage
 from perdure_api.pages.run_record import ledger_rows, origins_of, why_rows
 from perdure_api.pages.run_result import result_of
@@ -148,6 +149,7 @@ async def run_context(
         log=log,
         definition=definition,
         result=result_of(record),
+        backup=await backup_of(database, run, attempts),
         metrics=await metrics_pane(database, record, run, query) if tab == "metrics" else None,
     )
 

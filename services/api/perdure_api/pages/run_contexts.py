@@ -17,6 +17,7 @@ from perdure_api.pages.contexts import (
     WhyRow,
 )
 from perdure_api.pages.metric_contexts import MetricsPane
+from perdure_api.pages.run_backup import RunBackup
 from perdure_contract.objects import AttemptView, CheckpointView, RunView
 
 
@@ -72,6 +73,8 @@ class RunPage:
     """What it brought; none while it brought nothing."""
     metrics: MetricsPane | None = None
     """Its numbers beside those of runs like it, on their part."""
+    backup: RunBackup | None = None
+    """What there is to say of a backup; none for other kinds."""
     menu: tuple[MenuAction, ...] = ()
     """Every action; none in the past, and for those who may only look."""
     why_sentence: str | None = None
