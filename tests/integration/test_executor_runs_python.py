@@ -233,7 +233,8 @@ async def test_a_function_that_looks_ends_by_itself(api: Played, tmp_path: Path)
 
 
 async def test_a_time_limit_ends_it_and_says_where_it_was(api: Played, tmp_path: Path) -> None:
-    grant = api.called("sleep", str(tmp_path / "mark"), limits=Limits(timeout_seconds=0.2))
+    await api.call("who")  # so that a worker is warm, and knows the module
+    grant = api.called("sleep", str(tmp_path / "mark"), limits=Limits(timeout_seconds=1))
     ended = await api.run(grant)
 
     assert failure_of(ended)[0] == "timeout"

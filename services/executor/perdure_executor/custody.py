@@ -11,10 +11,11 @@ from typing import cast
 import msgspec
 
 from perdure_executor.errors import CannotStart
+from perdure_executor.papers import written
 from perdure_executor.settings import Settings
 from perdure_executor.warden.frames import CALL, END, LEAVE, START, TAKEN, Frame, Unpacker, pack
 from perdure_executor.warden.launcher import SOCKET
-from perdure_executor.warden.order import Order, encode
+from perdure_executor.warden.order import Order
 from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
@@ -87,7 +88,7 @@ class Custody(asyncio.Protocol):
 
     def start(self, key: str, order: Order) -> None:
         """Have an attempt started."""
-        self._say(pack(START if order.call is None else CALL, key, encode(order)))
+        self._say(pack(START if order.call is None else CALL, key, written(order)))
 
     def end(self, key: str, why: str, grace: float) -> None:
         """Have an attempt ended: TERM, grace, KILL."""

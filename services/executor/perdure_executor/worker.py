@@ -18,6 +18,7 @@ from perdure_executor.attempt import CANCEL, LEASE, REVOKE, STOP
 from perdure_executor.carried import Carried, key_of
 from perdure_executor.custody import Custody, Hello
 from perdure_executor.ledger import Ledger
+from perdure_executor.papers import read_record
 from perdure_executor.reader import Reader
 from perdure_executor.runners.runner import Fetch
 from perdure_executor.settings import Settings
@@ -27,7 +28,6 @@ from perdure_executor.strays import end_strays
 from perdure_executor.voice import Voice
 from perdure_executor.warden.frames import DATA, OVER, Frame
 from perdure_executor.warden.lease import Lease, boottime
-from perdure_executor.warden.order import decode_record
 from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
@@ -66,6 +66,7 @@ class Worker:
         self.reader = Reader(self.ledger, voice)
         self.starter = Starter(settings, self.ledger, lease, fetch, tasks)
         self._settings = settings
+        self._work = settings.spool / "work"
         self._tasks = tasks
         self._custody: Custody | None = None
         self._stopping = False
@@ -84,7 +85,7 @@ class Worker:
         for kept in spool.kept():
             carried = Carried(
                 kept.grant,
-                self._settings.spool / "work",
+                self._work,
                 kept.next_line,
                 kept.reported,
                 started=kept.started,
@@ -175,7 +176,7 @@ class Worker:
         key = key_of(grant.attempt)
         if grant.session != self.session or self.ledger.knows(key):
             return
-        carried = Carried(grant, self._settings.spool / "work")
+        carried = Carried(grant, self._work)
         self.ledger.take_up(carried)
         if self._stopping:
             self.ledger.close(carried, Ended(outcome="released", usage=Usage()))
@@ -262,7 +263,7 @@ class Worker:
             self.starter.fill()
 
     def _over(self, key: str, body: bytes) -> None:
-        record = decode_record(body)
+        record = read_record(body)
         self.starter.ended(key, record.ended - record.started)
         carried = self.ledger.carried.get(key)
         if carried is None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from perdure_contract.specs import BlobRef, InputRef, PythonSpec
 from perdure_contract.wire import Grant
 from perdure_executor.errors import Rejected
@@ -9,7 +11,6 @@ from perdure_executor.runners.command import environment
 from perdure_executor.runners.runner import spec_of
 from perdure_executor.settings import Settings
 from perdure_executor.warden.order import Order
-from perdure_executor.workers.calls import Call, encode
 
 
 class PythonRunner:
@@ -34,17 +35,17 @@ class PythonRunner:
         """
         del inputs
         spec, limits = spec_of(grant, PythonSpec), grant.request.limits
-        call = Call(
-            func=spec.func,
-            args=list(spec.args),
-            kwargs=spec.kwargs,
-            env=environment(grant, {}, path, settings),
-            cwd=settings.directory,
-            allowed=allowed_for(grant, spec, settings),
-        )
+        call = {
+            "func": spec.func,
+            "args": spec.args,
+            "kwargs": spec.kwargs,
+            "env": environment(grant, {}, path, settings),
+            "cwd": settings.directory,
+            "allowed": allowed_for(grant, spec, settings),
+        }
         return Order(
             path=str(path),
-            call=encode(call).decode(),
+            call=msgspec.json.encode(call).decode(),
             python_path=list(settings.python_path),
             timeout=limits.timeout_seconds,
             grace=limits.grace_seconds,

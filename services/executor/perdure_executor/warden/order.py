@@ -2,6 +2,9 @@
 
 import json
 
+_encode = json.JSONEncoder().encode
+_decode = json.JSONDecoder().decode
+
 
 class Order:
     """One program to start or function to call, and how it is watched.
@@ -40,7 +43,7 @@ class Order:
             env: its whole environment.
             cwd: where it starts.
             stdin: file it reads.
-            call: instead of all these a `workers.calls.Call`, encoded.
+            call: instead of all these the fields of a `workers.calls.Call` as JSON.
             python_path: where the modules of a call are found.
             timeout: seconds it may run; none for as long as it likes.
             grace: seconds between TERM and KILL.
@@ -122,14 +125,14 @@ class Record:
 
 def encode(message: Order | Record) -> bytes:
     """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
-    return json.dumps({name: getattr(message, name) for name in message.__slots__}).encode()
+    return _encode({name: getattr(message, name) for name in message.__slots__}).encode()
 
 
 def decode_order(data: bytes) -> Order:
     """Read an order."""
-    return Order(**json.loads(data))
+    return Order(**_decode(data.decode()))
 
 
 def decode_record(data: bytes) -> Record:
     """Read a record."""
-    return Record(**json.loads(data))
+    return Record(**_decode(data.decode()))

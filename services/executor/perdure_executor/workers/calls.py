@@ -7,6 +7,8 @@ import json
 import struct
 
 HEAD = struct.Struct("!I")
+_encode = json.JSONEncoder().encode
+_decode = json.JSONDecoder().decode
 
 DONE = "done"
 RAISED = "raised"
@@ -88,17 +90,17 @@ class Answer:
 
 def encode(message: Call | Answer) -> bytes:
     """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
-    return json.dumps({name: getattr(message, name) for name in message.__slots__}).encode()
+    return _encode({name: getattr(message, name) for name in message.__slots__}).encode()
 
 
 def decode_call(data: bytes) -> Call:
     """Read a call."""
-    return Call(**json.loads(data))
+    return Call(**_decode(data.decode()))
 
 
 def decode_answer(data: bytes) -> Answer:
     """Read an answer."""
-    return Answer(**json.loads(data))
+    return Answer(**_decode(data.decode()))
 
 
 READY = HEAD.pack(0)

@@ -3,6 +3,7 @@
 import builtins
 import importlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 from perdure.context import Context
@@ -136,6 +137,9 @@ def _function_of(call: object) -> tuple[FunctionType | None, int]:
     for _ in range(MOST_LAYERS):
         if isinstance(call, MethodType):
             call, bound = call.__func__, bound + 1
+        elif isinstance(call, partial):
+            bound += len(call.args)
+            call = call.func
         elif hasattr(call, "__wrapped__"):
             call = call.__wrapped__
         elif isinstance(call, FunctionType):

@@ -33,13 +33,14 @@ from perdure_executor.workers.process import CONTROL_FD, READ_BYTES
 REPORT_FD = 3
 HIGH_FD = 100
 """What we keep open lies from here on, so that the single digits are the function's."""
-MOST_CALLS = 200
+MOST_CALLS = 2000
 MOST_BYTES = 1 << 30
 """A worker that holds more than this after a call, or has carried so many, carries no other."""
 FRESH_SECONDS = 2.0
 _SET_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_INSTALLED = os.path.join(sys.prefix, "")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -60,7 +61,8 @@ class Worker:
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._caller = Caller()
         self._calls = 0
-        self._loaded = 0
+        self._loaded = len(sys.modules)
+        self._ours = set(sys.modules)
         self._told: set[str] = set()
 
     def serve(self) -> None:
@@ -107,13 +109,13 @@ class Worker:
             os.dup2(file, target)
             os.close(file)
         signal.signal(signal.SIGTERM, self._asked_to_end)
-        zone = os.environ.get("TZ")
-        for name in os.environ.keys() - call.env.keys():
+        before, after = dict(os.environ), call.env
+        for name in before.keys() - after.keys():
             del os.environ[name]
-        for name, value in call.env.items():
-            if os.environ.get(name) != value:
+        for name, value in after.items():
+            if before.get(name) != value:
                 os.environ[name] = value
-        if call.env.get("TZ") != zone:
+        if after.get("TZ") != before.get("TZ"):
             time.tzset()
 
     def _undress(self) -> None:
@@ -146,9 +148,9 @@ class Worker:
             return {}
         self._loaded = len(sys.modules)
         found: dict[str, int] = {}
-        for module in list(sys.modules.values()):
+        for module in [sys.modules[name] for name in sys.modules.keys() - self._ours]:
             name = getattr(module, "__file__", None)
-            if isinstance(name, str) and name.startswith(self._path) and name not in self._told:
+            if isinstance(name, str) and name not in self._told and self._is_users(name):
                 self._told.add(name)
                 try:
                     found[name] = os.stat(name).st_mtime_ns
@@ -156,6 +158,10 @@ class Worker:
                     continue
                 _forget_fresh_bytecode(module, found[name])
         return found
+
+    def _is_users(self, name: str) -> bool:
+        """Tell whether a file is the user's own code, and not installed."""
+        return name.startswith(self._path) and not name.startswith(_INSTALLED)
 
 
 class _ToStandardError(logging.Handler):
