@@ -98,10 +98,6 @@ def kill_agent_and_warden(system: System, batch: Batch) -> None:
     system.runs_again(system.kill("executor", "warden"))
 
 
-def kill_the_agent(system: System, batch: Batch) -> None:
-    system.runs_again(system.kill("executor"))
-
-
 def kill_the_api(system: System, batch: Batch) -> None:
     system.runs_again(system.kill("api"))
 
@@ -116,7 +112,6 @@ def delete_what_nats_has(system: System, batch: Batch) -> None:
     [
         (kill_the_driver, Batch.is_resumed),
         (kill_agent_and_warden, Batch.is_resumed),
-        (kill_the_agent, Batch.goes_on),
         (kill_the_api, Batch.goes_on),
         (delete_what_nats_has, Batch.goes_on),
     ],

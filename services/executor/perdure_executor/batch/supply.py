@@ -12,8 +12,8 @@ from perdure_contract.items import Outcome
 from perdure_contract.specs import Retry, RetryReason
 from perdure_contract.wire import ItemToDo
 
-MOST_WAITING = 1000
-"""Items that wait for their next try; with so many, no new one is begun."""
+MOST_WAITING = 200
+"""Items that wait for their next try; with so many, no new one is begun: each report names them."""
 
 _decoder = msgspec.json.Decoder(ItemToDo)
 
