@@ -190,9 +190,9 @@
     el.hidden = !$(`[name="${name}"][value="${value}"]`)?.checked;
   });
   on('change', modes);
-  const ticks = () => { const el = $('#ticked'); if (el) put(el, $$('[name=run]:checked').length + ' selected'); };
+  const ticks = () => { const el = $('#ticked'); if (el) put(el, $$('td .tick:checked').length + ' selected'); };
   on('change', e => {
-    if (e.target.id === 'tick-all') $$('[name=run]').forEach(box => { box.checked = e.target.checked; });
+    if (e.target.id === 'tick-all') $$('td .tick').forEach(box => { box.checked = e.target.checked; });
     ticks();
   });
 

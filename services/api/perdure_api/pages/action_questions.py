@@ -3,7 +3,7 @@
 from typing import Final
 
 from perdure_api.pages.contexts import ActionInput, ActionPage
-from perdure_api.pages.words import duration
+from perdure_api.pages.words import counted, duration, number
 from perdure_contract.objects import RunView
 from perdure_runtime.clock import new_id
 
@@ -20,6 +20,7 @@ ICONS: Final = {
     "cancel": "ban",
     "kill": "octagon-x",
     "restart": "rotate-cw",
+    "retry-items": "rotate-cw",
     "fail": "circle-x",
     "priority": "gauge",
     "delete": "x",
@@ -27,9 +28,19 @@ ICONS: Final = {
 DESTROYS: Final = frozenset({"cancel", "kill", "fail", "delete"})
 
 
-def question(run: RunView, action: str, csrf: str, checkpoint: str) -> ActionPage:
-    """Say what will happen; `checkpoint` is the one to go on from, if not the last."""
-    title, lines, keep, go = _told(run, action)
+def question(
+    run: RunView, action: str, csrf: str, *, checkpoint: str = "", items: str | None = None
+) -> ActionPage:
+    """Say what will happen.
+
+    Args:
+        run: The run.
+        action: What is to be done to it.
+        csrf: Token of the session.
+        checkpoint: The one to go on from, if not the last.
+        items: Those that were chosen for another try; none for all that failed.
+    """
+    title, lines, keep, go = _told(run, action, chosen=items is not None)
     return ActionPage(
         title=title,
         lines=(f"{run.name}, {run.id[-6:]}", *lines),
@@ -43,11 +54,11 @@ def question(run: RunView, action: str, csrf: str, checkpoint: str) -> ActionPag
         idempotency_key=new_id(),
         expected_version=run.version,
         seen=run.state,
-        inputs=(*_inputs(run, action, checkpoint), REASON),
+        inputs=(*_inputs(run, action, checkpoint, items), REASON),
     )
 
 
-def _told(run: RunView, action: str) -> tuple[str, tuple[str, ...], str, str]:
+def _told(run: RunView, action: str, *, chosen: bool) -> tuple[str, tuple[str, ...], str, str]:
     lines: tuple[str, ...]
     match action:
         case "cancel":
@@ -64,6 +75,8 @@ def _told(run: RunView, action: str) -> tuple[str, tuple[str, ...], str, str]:
                 "What it did so far may be done again.",
             )
             return "Restart this run?", lines, "Leave it", "Restart"
+        case "retry-items":
+            return _retry_items(run, chosen=chosen)
         case "fail":
             lines = (
                 "It ends as failed without being tried again; what still runs of it no longer counts.",
@@ -82,7 +95,22 @@ def _told(run: RunView, action: str) -> tuple[str, tuple[str, ...], str, str]:
             return title, (), "Leave it", title.removesuffix("?")
 
 
-def _inputs(run: RunView, action: str, checkpoint: str) -> tuple[ActionInput, ...]:
+def _retry_items(run: RunView, *, chosen: bool) -> tuple[str, tuple[str, ...], str, str]:
+    failed = run.items.failed if run.items is not None else 0
+    if chosen:
+        lines = ("Only these run again, in another attempt; the outcomes of all others stay.",)
+        return "Retry the chosen items?", lines, "Leave them", "Retry items"
+    rest = (run.items.total if run.items is not None else 0) - failed
+    lines = (f"They run again in another attempt; the outcomes of the other {number(rest)} stay.",)
+    return f"Retry {counted(failed, 'failed item')}?", lines, "Leave them", "Retry items"
+
+
+def _inputs(
+    run: RunView, action: str, checkpoint: str, items: str | None
+) -> tuple[ActionInput, ...]:
+    if action == "retry-items" and items is not None:
+        hint = "Their numbers, like 7 17 20–25. Only items that failed."
+        return (ActionInput(name="items", label="Items", value=items, required=True, hint=hint),)
     if action == "resume":
         last = str(run.checkpoint.number) if run.checkpoint is not None else ""
         hint = f"The last one is {last}. Work done after it is done again."

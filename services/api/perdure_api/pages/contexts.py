@@ -346,7 +346,7 @@ class RunsPage:
 
 # --- one run ----------------------------------------------------------------------------------------
 
-RunTab = Literal["summary", "log", "metrics", "events", "attempts", "definition"]
+RunTab = Literal["summary", "log", "items", "metrics", "events", "attempts", "definition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -567,10 +567,14 @@ class LogPane:
 class Definition:
     """What was asked for, exactly."""
 
+    title: str
+    """What kind of thing is executed."""
     argv: tuple[str, ...] | None
-    """Program and arguments, or none for a script."""
-    shell: str
-    """What runs the script."""
+    """Program and arguments, or a call, or none for a script."""
+    hint: str
+    """How these are to be read."""
+    items: tuple[tuple[str, str], ...]
+    """Of a batch: what is known of its items and of how they are gone through."""
     script: str | None
     """The script, when it is still kept."""
     script_bytes: int

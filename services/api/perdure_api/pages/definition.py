@@ -3,12 +3,13 @@
 from msgspec import to_builtins
 
 from perdure_api.kinds import kind
+from perdure_api.pages.calls import words_of
 from perdure_api.pages.contexts import Definition
 from perdure_api.pages.preview import longest_waits
 from perdure_api.pages.rendering import pretty
-from perdure_api.pages.words import duration, size
+from perdure_api.pages.words import counted, duration, number, size
 from perdure_contract.objects import RunView
-from perdure_contract.specs import BlobRef
+from perdure_contract.specs import BatchSpec, BlobRef, CommandSpec, PythonSpec, Spec
 
 REASON_WORDS = {
     "exit": "a non-zero exit code",
@@ -28,8 +29,10 @@ def definition_of(run: RunView, script: str | None) -> Definition:
         kept_apart = None
     has_script = command is not None and command.argv is None
     return Definition(
-        argv=None if has_script else kind.argv_of(run.spec),
-        shell="" if command is None else command.shell,
+        title=_title(run.spec),
+        argv=None if has_script else words_of(run.spec),
+        hint=_hint(run.spec),
+        items=_items(run.spec) if isinstance(run.spec, BatchSpec) else (),
         script=script,
         script_bytes=kept_apart.bytes if kept_apart is not None else 0,
         script_sha256=kept_apart.sha256 if kept_apart is not None else "",
@@ -37,6 +40,50 @@ def definition_of(run: RunView, script: str | None) -> Definition:
         env_names=() if command is None else tuple(command.env),
         json=pretty(_request(run)),
     )
+
+
+def _title(spec: Spec) -> str:
+    match spec:
+        case PythonSpec():
+            return "Function call"
+        case BatchSpec():
+            return f"For each item: {_title(spec.each).lower()}"
+        case CommandSpec(argv=None):
+            return f"Script for {spec.shell}"
+        case _:
+            return "Program and arguments"
+
+
+def _hint(spec: Spec) -> str:
+    match spec:
+        case PythonSpec():
+            return "Called in a warm worker process of the executor."
+        case BatchSpec():
+            return "A value that is exactly a name in braces becomes that of the item, as one argument."
+        case _:
+            return "Exactly what is executed: one argument a line, no shell in between."
+
+
+def _items(spec: BatchSpec) -> tuple[tuple[str, str], ...]:
+    found = []
+    if spec.file is not None:
+        found.append(("From", spec.file))
+    elif spec.upload is not None:
+        found.append(("From", "an upload"))
+    if spec.input is not None:
+        found.append(("Items", f"{number(spec.input.total)}, stored with the run"))
+        if spec.input.fields:
+            found.append(("Fields", ", ".join(spec.input.fields)))
+        found.append(("SHA-256", spec.input.sha256))
+    found.append(("At once", number(spec.concurrency)))
+    found.append(("Kept", f"every {counted(spec.checkpoint_every, 'item')} and every 5 s"))
+    retry = spec.item_retry
+    tries = "one" if retry is None else f"at most {number(retry.max_attempts)}"
+    found.append(("Tries", f"{tries} an item"))
+    if spec.stop_after_failures is not None:
+        found.append(("Stops after", counted(spec.stop_after_failures, "failed item")))
+    found.append(("Passed over", f"after {counted(spec.park_after, 'broken attempt')}"))
+    return tuple(found)
 
 
 def rules_of(run: RunView) -> tuple[tuple[str, str], ...]:

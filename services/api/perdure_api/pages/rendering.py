@@ -73,6 +73,7 @@ def _environment() -> Environment:
         id6=words.short_id,
         integrity=asset_integrity,
         iso=words.iso,
+        items_words=words.items_words,
         json=pretty,
         log_html=log_html,
         number=words.number,

@@ -7,12 +7,14 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
 from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
 from perdure_api.pages.contexts import EventRow, Link, LogPane, RunTab, Story
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
+from perdure_api.pages.items import items_bar, items_pane
 from perdure_api.pages.log_pane import log_pane, log_query
 from perdure_api.pages.metrics import metrics_pane
 from perdure_api.pages.rendering import html
@@ -51,17 +53,20 @@ from perdure_api.security.roles import may
 from perdure_api.services import Services, services_of
 from perdure_api.store.logs import read_text
 from perdure_contract.envelope import Event
-from perdure_contract.objects import AttemptView, RunView, WhyView
+from perdure_contract.objects import RunView, WhyView
 from perdure_runtime.clock import parse_rfc3339
 
 TABS: Final[tuple[tuple[RunTab, str], ...]] = (
     ("summary", "Summary"),
     ("log", "Log"),
+    ("items", "Items"),
     ("metrics", "Metrics"),
     ("events", "Events"),
     ("attempts", "Attempts"),
     ("definition", "Definition"),
 )
+BRIEF: Final = frozenset({"items", "metrics", "definition"})
+"""Parts that need none of the run's events but the first: a large batch has thousands."""
 EVENTS_SHOWN: Final = 200
 CHECKPOINTS_SHOWN: Final = 20
 RERUNS_SHOWN: Final = 20
@@ -88,10 +93,12 @@ async def run_context(
     found = await find_run(database, caller.tenant, run_id)
     if found is None:
         raise NotFoundError(run_id)
-    events = await events_of(database, found.run)
+    tab = _tab(query.get("tab"), found.run)
     at = whole_number(query.get("at"))
-    if at is not None and at >= len(events):
+    if at is not None and at >= found.run.version:
         at = None
+    limit = 1 if at is None and tab in BRIEF else None
+    events = await events_of(database, found.run, limit=limit)
     if at is None:
         shown, record, now = events, found.run, found.now
         run = run_view(record, now, found.live)
@@ -100,7 +107,6 @@ async def run_context(
         record, now = fold(shown), parse_rfc3339(shown[-1].time)
         run = run_view(record, now)
     attempts = tuple(attempts_of(shown))
-    tab = _tab(query.get("tab"))
     asked = log_query(query, run)
     log = None
     if tab in ("summary", "log"):
@@ -122,7 +128,7 @@ async def run_context(
         run=run,
         tab=tab,
         tab_template=f"_tab_{tab}.html",
-        tabs=_tabs(run, attempts, len(events), at),
+        tabs=_tabs(run, found.run.version, at),
         here=_here(run, query, log),
         live=watched if at is None else None,
         shown=whole_number(query.get("shown")),
@@ -139,17 +145,21 @@ async def run_context(
         reruns=tuple(run_view(rerun, now) for rerun in reruns),
         timeline=timeline(run, attempts, now),
         attempts=attempts,
-        events_total=len(events),
+        events_total=found.run.version,
         at=at,
         at_time=shown[-1].time,
         events=rows,
         events_more_href=more,
-        previous_at=(at or len(events)) - 1 or None,
+        previous_at=(at or found.run.version) - 1 or None,
         next_at=at + 1 if at is not None else None,
         log=log,
         definition=definition,
         result=result_of(record),
         backup=await backup_of(database, run, attempts),
+        bar=items_bar(run.items),
+        items=await items_pane(database.pool, found.run, run, query, operates=operates)
+        if tab == "items"
+        else None,
         metrics=await metrics_pane(database, record, run, query) if tab == "metrics" else None,
     )
 
@@ -168,15 +178,17 @@ def _here(run: RunView, query: Mapping[str, str], log: LogPane | None) -> str:
     return with_query(f"/runs/{run.id}", {**kept, "shown": log.attempt if log is not None else ""})
 
 
-def _tab(text: str | None) -> RunTab:
+def _tab(text: str | None, run: Run) -> RunTab:
     tabs: tuple[RunTab, ...] = get_args(RunTab)
+    if text == "items" and run.items is None:
+        return "summary"
     return next((tab for tab in tabs if tab == text), "summary")
 
 
-def _tabs(
-    run: RunView, attempts: Sequence[AttemptView], events: int, at: int | None
-) -> tuple[Link, ...]:
-    counts = {"events": number(events), "attempts": number(len(attempts)) if attempts else None}
+def _tabs(run: RunView, events: int, at: int | None) -> tuple[Link, ...]:
+    counts = {"events": number(events), "attempts": number(run.attempt) if run.attempt else None}
+    if run.items is not None:
+        counts["items"] = number(run.items.total)
     return tuple(
         Link(
             key=key,
@@ -187,6 +199,7 @@ def _tabs(
             count=counts.get(key),
         )
         for key, label in TABS
+        if key != "items" or run.items is not None
     )
 
 

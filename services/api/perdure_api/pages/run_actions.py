@@ -21,10 +21,12 @@ from perdure_api.domain.run_commands import (
     Reprioritise,
     Restart,
     Resume,
+    RetryItems,
     RetryNow,
 )
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.pages.action_questions import question
+from perdure_api.pages.chosen_items import chosen_items, read_ordinals
 from perdure_api.pages.contexts import ActionButton, MenuAction
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
@@ -77,6 +79,14 @@ ACTS: Final[dict[str, Act]] = {
     ),
     "restart": Act(
         legal="restart", label="Restart", icon="rotate-cw", done="It starts again", confirm=True
+    ),
+    "retry-items": Act(
+        legal="retry-items",
+        label="Retry failed",
+        icon="rotate-cw",
+        done="The failed items run again",
+        tone="primary",
+        confirm=True,
     ),
     "hold": Act(legal="hold", label="Hold", icon="pause", done="Held"),
     "cancel": Act(
@@ -152,6 +162,7 @@ def action_menu(run: RunView) -> tuple[MenuAction, ...]:
             why_not=run.actions.get(act.legal),
         )
         for name, act in ACTS.items()
+        if name != "retry-items" or run.items is not None
     ]
     return tuple(sorted(actions, key=lambda action: action.why_not is not None))
 
@@ -164,6 +175,10 @@ def is_offered(run: RunView, name: str) -> bool:
         return run.state != "cancelling"
     if name == "kill":
         return run.state == "cancelling"
+    if name == "resume":
+        return run.items is None or run.items.pending > 0
+    if name == "retry-items":
+        return run.items is None or run.items.pending == 0
     if name == "restart":
         return run.state in ("failed", "cancelled", "partial")
     return True
@@ -177,7 +192,14 @@ async def ask(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
         raise NotFoundError(action)
     if (why := run.actions.get(ACTS[action].legal)) is not None:
         raise Rejected(Rejection(code="wrong-state", message=why, state=run.state))
-    page = question(run, action, csrf_of(request), query_of(request).get("checkpoint", ""))
+    query = query_of(request)
+    page = question(
+        run,
+        action,
+        csrf_of(request),
+        checkpoint=query.get("checkpoint", ""),
+        items=chosen_items(request) if "chosen" in query else None,
+    )
     fragment = wants_fragment(request)
     frame = frame_of(request, page.title, "runs")
     context = {"frame": frame, "action": page, "fragment": fragment}
@@ -193,19 +215,32 @@ async def act(request: HttpRequest, run_id: str, action: str) -> ASGIApp:
     fields = await read_form(request)
     commands, by = services_of(request).commands, caller_of(request)
     command = _command(action, fields)
+    ordinals = None
+    if isinstance(command, RetryItems) and "items" in fields:
+        ordinals = read_ordinals(first(fields, "items"))
     version = whole_number(first(fields, "expected_version"))
     idempotency = idempotency_of(fields, f"/runs/{run.id}/{action}", _nothing)
     try:
         try:
             await commands.act(
-                by, run.id, command, expected_version=version, idempotency=idempotency
+                by,
+                run.id,
+                command,
+                expected_version=version,
+                idempotency=idempotency,
+                ordinals=ordinals,
             )
         except Rejected as rejected:
             if not _matters_not(rejected, first(fields, "seen")):
                 raise
             now_at = rejected.rejection.current_version
             await commands.act(
-                by, run.id, command, expected_version=now_at, idempotency=idempotency
+                by,
+                run.id,
+                command,
+                expected_version=now_at,
+                idempotency=idempotency,
+                ordinals=ordinals,
             )
     except Rejected as rejected:
         pool, why = services_of(request).database.pool, rejected.rejection.message
@@ -240,7 +275,7 @@ def _cancelled(run: RunView) -> str:
     return "It is being ended" if run.state in ("running", "cancelling") else "Cancelled"
 
 
-def _command(action: str, fields: dict[str, list[str]]) -> Command:
+def _command(action: str, fields: dict[str, list[str]]) -> Command:  # noqa: PLR0911 -- one arm an action
     reason = first(fields, "reason")[:MOST_REASON] or None
     match action:
         case "fail":
@@ -262,6 +297,8 @@ def _command(action: str, fields: dict[str, list[str]]) -> Command:
             return Release(reason=reason)
         case "resume":
             return Resume(checkpoint=whole_number(first(fields, "checkpoint")), reason=reason)
+        case "retry-items":
+            return RetryItems(reason=reason)
         case "restart":
             return Restart(origin="beginning", reason=reason)
         case _:

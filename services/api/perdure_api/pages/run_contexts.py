@@ -16,6 +16,7 @@ from perdure_api.pages.contexts import (
     Timeline,
     WhyRow,
 )
+from perdure_api.pages.item_contexts import ItemsBar, ItemsPane
 from perdure_api.pages.metric_contexts import MetricsPane
 from perdure_api.pages.run_backup import RunBackup
 from perdure_contract.objects import AttemptView, CheckpointView, RunView
@@ -71,6 +72,10 @@ class RunPage:
     """The request, on its part."""
     result: ResultShown | None = None
     """What it brought; none while it brought nothing."""
+    bar: ItemsBar | None = None
+    """How the items of a batch stand."""
+    items: ItemsPane | None = None
+    """Items of a batch, on their part."""
     metrics: MetricsPane | None = None
     """Its numbers beside those of runs like it, on their part."""
     backup: RunBackup | None = None

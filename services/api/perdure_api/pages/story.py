@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure_api.pages.contexts import Story
-from perdure_api.pages.words import ICON_OF_STATE, counted, duration, failure_words, moment
+from perdure_api.pages.words import ICON_OF_STATE, counted, duration, failure_words, moment, number
 from perdure_contract.objects import AttemptView, RunView, WhyView
 
 PLAIN: Final = {
@@ -50,6 +50,12 @@ def _told(
         case "completed":
             tries = f" with attempt {run.attempt}" if run.attempt > 1 else ""
             return f"It completed{tries}{_took(run)},", run.ended_at, None
+        case "partial":
+            counts = run.items
+            words = "some items failed"
+            if counts is not None:
+                words = f"{number(counts.failed)} of {counted(counts.total, 'item')} failed"
+            return f"It came to its end{_took(run)}, and {words},", run.ended_at, None
         case "failed":
             words = failure_words(run.failure) if run.failure is not None else "It failed"
             tries = f" after {counted(run.attempt, 'attempt')}" if run.attempt > 1 else ""

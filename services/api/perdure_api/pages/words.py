@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from perdure_contract.facts import Failure
-from perdure_contract.objects import State
+from perdure_contract.objects import ItemCountsView, State
 
 ICON_OF_STATE: Final[dict[str, str]] = {
     "scheduled": "calendar-clock",
@@ -27,10 +27,13 @@ ICON_OF_STATE: Final[dict[str, str]] = {
     "draining": "pause",
     "left": "log-out",
     "planned": "clock",
+    "pending": "list-start",
+    "done": "circle-check",
+    "filtered": "ban",
     "missed": "timer-off",
     "skipped": "skip-forward",
 }
-"""The shape of each state of a run, an attempt or an executor: told apart without colour."""
+"""The shape of each state of a run, an attempt, an item or an executor: told apart without colour."""
 
 STATES: Final[tuple[State, ...]] = (
     "running",
@@ -147,6 +150,12 @@ def figure(value: float) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Give a count with its noun: `1 run`, `2 runs`."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def items_words(counts: ItemCountsView) -> str:
+    """Say in short how far a batch is: `228/313 · 11 failed`."""
+    words = f"{number(counts.total - counts.pending)}/{number(counts.total)}"
+    return f"{words} · {number(counts.failed)} failed" if counts.failed else words
 
 
 def percent(fraction: float) -> str:
