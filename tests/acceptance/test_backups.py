@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from click.testing import CliRunner
 
+import perdure
+from perdure_cli.main import root
 from tests.support.nasty_tree import blocks, make, picture
 from tests.support.system import System
 from tests.support.waiting import eventually
@@ -254,9 +257,51 @@ def test_a_killed_rsync_is_told_and_restarted(client: httpx.Client, tmp_path: Pa
     assert whole == picture(source)
 
 
-def test_a_run_waits_for_an_executor_with_rsync_and_says_so(client: httpx.Client) -> None:
-    executors = client.get("/api/executors").json()["items"]
-    assert all("rsync" in executor["programs"] for executor in executors)
+def test_the_command_line_and_python_meet_the_same_guard(
+    running_system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    for folder in (source, copy):
+        folder.mkdir()
+    (source / "new").write_text("x")
+    (copy / "old").write_text("x")
+    endpoint = running_system.endpoint
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PERDURE_DATA_DIR", str(running_system.data_dir))
+
+    def perdure_rsync(*words: str) -> tuple[int, str]:
+        argv = ["rsync", *words, f"{source}/", str(copy), "--delete"]
+        done = CliRunner().invoke(root, argv, catch_exceptions=False)
+        return done.exit_code, done.stdout + done.stderr
+
+    code, said = perdure_rsync("preview")
+    assert code == 0, said
+    assert said.splitlines()[0] == "rsync"
+    code, said = perdure_rsync("run")
+    assert (code, "--dry-run first" in said) == (2, True), said
+    code, said = perdure_rsync("run", "--dry-run")
+    assert (code, "- old" in said, "+ new" in said) == (0, True, True), said
+    assert (copy / "old").exists()
+    code, said = perdure_rsync("run", "--follow")
+    assert code == 0, said
+    assert [path.name for path in copy.iterdir()] == ["new"]
+
+    with perdure.Client(endpoint.url, endpoint.admin_token) as client:
+        (copy / "old").write_text("x")
+        spec = perdure.RsyncSpec(
+            source=f"{source}/",
+            destination=str(copy),
+            options=perdure.RsyncOptions(delete=True, checksum=True),
+        )
+        assert client.preview_backup(spec).dry_run_needed
+        with pytest.raises(perdure.Conflict):
+            client.submit(perdure.NewRun(spec=spec))
+        found = client.dry_run(spec, wait_seconds=30)
+        assert found.result is not None
+        assert found.result.deleted.first == ("old",)
+        assert not client.preview_backup(spec).dry_run_needed
+        assert client.wait(client.submit(perdure.NewRun(spec=spec)).id).state == "completed"
+        assert "3." in client.executors().items[0].programs["rsync"]
 
 
 def test_hosts_are_saved_named_and_hold_no_secret(client: httpx.Client, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from perdure_cli.lazy import Lazy, LazyGroup
 COMMANDS: Final = {
     "up": Lazy("perdure_cli.up:up", "Start everything on this machine, servers included."),
     "run": Lazy("perdure_cli.runs:run", "Submit, list, show, follow and steer runs."),
+    "rsync": Lazy("perdure_cli.rsync:rsync", "Preview and run backups with rsync."),
     "job": Lazy("perdure_cli.jobs:job", "Save, run and check jobs."),
     "schedule": Lazy("perdure_cli.schedules:schedule", "Have jobs run by the clock."),
     "queue": Lazy("perdure_cli.queues:queue", "List, limit, pause and resume queues."),

@@ -33,7 +33,7 @@ class ProgressView(Struct, frozen=True, kw_only=True):
     fraction: float | None
     eta_seconds: float | None
     message: str | None
-    figures: dict[str, float]
+    figures: dict[str, float] = {}
 
 
 class CheckpointView(Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ class ExecutorView(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     last_seen_at: str
     version: str
-    programs: dict[str, str]
+    programs: dict[str, str] = {}
     """Programs that some kinds of runs need, with their versions."""
 
 

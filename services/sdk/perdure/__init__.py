@@ -57,6 +57,12 @@ _HOMES = {
         "JobDefinition",
         "Parameter",
     ),
+    "perdure_contract.rsync.spec": (
+        "FilterRow",
+        "RsyncOptions",
+        "RsyncSpec",
+        "SavedHost",
+    ),
     "perdure_contract.specs": (
         "CommandSpec",
         "Limits",

@@ -22,6 +22,7 @@ from perdure.jobs import NewSchedule
 from perdure.log_of_events import EventView
 from perdure.new_run import NewRun, Requested
 from perdure_contract.jobs import JobDefinition, Parameter
+from perdure_contract.rsync.spec import FilterRow, RsyncOptions, RsyncSpec, SavedHost
 from perdure_contract.specs import CommandSpec, Limits, PythonSpec, Retry
 from perdure_contract.triggers import CronTrigger, DateTrigger, IntervalTrigger
 
@@ -36,6 +37,7 @@ __all__ = [
     "CronTrigger",
     "DateTrigger",
     "EventView",
+    "FilterRow",
     "Forbidden",
     "IntervalTrigger",
     "Invalid",
@@ -54,6 +56,9 @@ __all__ = [
     "PythonSpec",
     "Requested",
     "Retry",
+    "RsyncOptions",
+    "RsyncSpec",
+    "SavedHost",
     "StateSeen",
     "TooMany",
     "Unauthorized",

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import httpx
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from perdure import access, actions, answers, fleet, jobs, log_of_events, recovery, runs
+from perdure import access, actions, answers, backups, fleet, jobs, log_of_events, recovery, runs
 from perdure.endpoint import find_endpoint
 from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
@@ -75,6 +75,12 @@ class Calls:
     fires = Operation(jobs.fires)
     preview_trigger = Operation(jobs.preview_trigger)
     list_jobs = Operation(jobs.jobs)
+    preview_backup = Operation(backups.preview_backup)
+    dry_run = Operation(backups.dry_run)
+    get_dry_run = Operation(backups.get_dry_run)
+    hosts = Operation(backups.hosts)
+    save_host = Operation(backups.save_host)
+    delete_host = Operation(backups.delete_host)
     queues = Operation(fleet.queues)
     configure_queue = Operation(fleet.configure_queue)
     pause_queue = Operation(fleet.pause_queue)
