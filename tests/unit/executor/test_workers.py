@@ -1,5 +1,6 @@
 """A worker process by itself: calls, streams, what it may be used for again, and how it ends."""
 
+import json
 import os
 import select
 import signal
@@ -13,7 +14,7 @@ from perdure_executor.workers.calls import Answer, Call, encode
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
 CODE = """
-import os, subprocess, threading, time
+import os, signal, subprocess, sys, threading, time
 
 def echo(*args, **kwargs):
     print(args, kwargs, os.environ["MARK"], os.getcwd())
@@ -37,9 +38,22 @@ def burn():
     subprocess.run(["/bin/sh", "-c", "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done"])
     return len(bytearray(200_000_000))
 
+def alter():
+    signal.alarm(600)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    os.umask(0o777)
+    os.chdir("/tmp")
+    os.environ["MORE"] = "1"
+    sys.stdout = None
+
+def state():
+    print("here")
+    umask = os.umask(0)
+    blocked = len(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    return [signal.alarm(0), blocked, umask == 0o777, os.getcwd(), "MORE" in os.environ]
+
 def close():
     os.closerange(3, 50)
-    import sys
     sys.stdout.close()
 """
 
@@ -107,6 +121,14 @@ def test_an_argument_may_be_larger_than_a_socket_takes_at_once(worker: Driven) -
 
     assert answer.outcome == "done"
     assert printed == ""
+
+
+def test_what_a_call_altered_is_set_right_for_the_next(worker: Driven) -> None:
+    worker.call("mine:alter")
+    answer, printed, reported = worker.call("mine:state")
+
+    assert (answer.outcome, printed) == ("done", "here\n")
+    assert json.loads(reported) == {"result": [0, 0, False, "/", False]}
 
 
 def test_what_is_returned_is_reported_as_a_result(worker: Driven) -> None:

@@ -59,6 +59,8 @@ class Worker:
         self._null = _high(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         self._high_water = _high(os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC))
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._umask = os.umask(0o022)
+        os.umask(self._umask)
         self._caller = Caller()
         self._calls = 0
         self._loaded = len(sys.modules)
@@ -126,6 +128,9 @@ class Worker:
             except (OSError, ValueError, AttributeError):  # the function has closed or replaced it
                 continue
         sys.stdin, sys.stdout, sys.stderr = self._streams
+        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm would end a later call
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.umask(self._umask)
         _libc.fflush(None)
         for target in (1, 2, REPORT_FD):
             os.dup2(self._null, target)
