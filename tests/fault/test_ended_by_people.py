@@ -80,7 +80,7 @@ def test_old_processes_that_continue_after_a_restart_from_checkpoint_change_noth
 ) -> None:
     """The old attempt is fenced at once; nobody can end it yet, and it ends once it goes on."""
     argv = [sys.executable, "-c", FROM_CHECKPOINT]
-    spec = {"kind": "command", "argv": argv, "cwd": str(work.folder)}
+    spec: dict[str, object] = {"kind": "command", "argv": argv, "cwd": str(work.folder)}
     site = {"PERDURE_EXECUTOR_LABELS": "site=b"}
     with perdure.client() as client, second_executor(perdure, "old-hands", **site) as old:
         run_id = ask(client, spec, labels={"site": "b"})
