@@ -57,14 +57,7 @@ class Carried:
         self.record: Record | None = None
         self.inputs: dict[str, bytes] = {}
         self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)
-        now = boottime()
-        self.reported = reported or Reported(
-            next_checkpoint=grant.first_checkpoint_number,
-            milestone_at=now,
-            items=Recorded(told_at=now, told_done=grant.items_done)
-            if isinstance(grant.request.spec, BatchSpec)
-            else None,
-        )
+        self.reported = reported or _nothing_reported(grant, boottime())
         self._rest: Iterator[Chunk] | None = None
         self._inline_heard = False
 
@@ -181,3 +174,13 @@ class Carried:
             if said.next_checkpoint == self.grant.first_checkpoint_number
             else said.next_checkpoint - 1,
         )
+
+
+def _nothing_reported(grant: Grant, now: float) -> Reported:
+    spec = grant.request.spec
+    total = spec.input.total if isinstance(spec, BatchSpec) and spec.input is not None else None
+    return Reported(
+        next_checkpoint=grant.first_checkpoint_number,
+        milestone_at=now,
+        items=None if total is None else Recorded.of(total, grant.items_done, now),
+    )

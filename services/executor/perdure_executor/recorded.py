@@ -20,6 +20,9 @@ REPORT_SECONDS = 5.0
 HURRIED_SECONDS = 1.0
 HURRIED_ITEMS = 10_000
 """With so many new outcomes a report may come sooner."""
+PATIENT_SECONDS = 30.0
+REPORTS = 800
+"""A batch has about so many reports, however long it takes: with less to tell, one waits longer."""
 READ_BYTES = 262144
 
 _decoder = msgspec.json.Decoder(Mark)
@@ -34,6 +37,8 @@ class Recorded(Struct, kw_only=True):
     """The state that the spool keeps; times are seconds since boot."""
 
     told_at: float
+    worth: int = 0
+    """So many new outcomes are worth a report."""
     offset: int = 0
     """Place in the journal up to which everything is reported."""
     until: int = 0
@@ -44,12 +49,19 @@ class Recorded(Struct, kw_only=True):
     fresh: bool = False
     """Whether the driver has said something since."""
 
+    @classmethod
+    def of(cls, total: int, done: int, now: float) -> "Recorded":
+        """Begin with an attempt of a batch of so many items, of which so many were done before."""
+        return cls(told_at=now, told_done=done, worth=total // REPORTS)
+
     def wake_at(self, done: float) -> float | None:
         """Give the time at which a report is due, when so many items are done; or none."""
         if not self.fresh:
             return None
-        hurried = done - self.told_done >= HURRIED_ITEMS
-        return self.told_at + (HURRIED_SECONDS if hurried else REPORT_SECONDS)
+        new = done - self.told_done
+        if new >= HURRIED_ITEMS:
+            return self.told_at + HURRIED_SECONDS
+        return self.told_at + (REPORT_SECONDS if new >= self.worth else PATIENT_SECONDS)
 
     def take(
         self, path: Path, number: int, done: float, now: float, *, ending: bool

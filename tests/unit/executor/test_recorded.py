@@ -80,6 +80,15 @@ def test_many_are_reported_sooner(journal: Journal) -> None:
     assert journal.recorded.wake_at(10_001) == 106
 
 
+def test_in_a_long_batch_little_news_waits_longer(journal: Journal) -> None:
+    journal.recorded = Recorded.of(1_000_000, 5_000, 100)
+    journal.begin(1)
+
+    assert journal.recorded.wake_at(5_001) == 130
+    assert journal.recorded.wake_at(6_249) == 130
+    assert journal.recorded.wake_at(6_250) == 105
+
+
 def test_what_comes_while_a_row_of_reports_is_made_waits_for_the_next(journal: Journal) -> None:
     journal.end(*range(1, 3 * MAX_SPANS, 2))
     assert len(outcomes(journal.take(105))) == MAX_SPANS
