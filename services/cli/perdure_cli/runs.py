@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from perdure_cli.batches import BATCHES
 from perdure_cli.quantities import DURATION
 from perdure_cli.steering import ACTIONS, RUN, tell
 from perdure_cli.submit import submit
@@ -19,7 +20,7 @@ def run() -> None:
     """Submit, list, show, follow and steer runs."""
 
 
-for command in (submit, *ACTIONS):
+for command in (submit, *ACTIONS, *BATCHES):
     run.add_command(command)
 
 
@@ -185,6 +186,13 @@ def _short(time: str) -> str:
     return time[:19] + "Z"
 
 
+def _items(found: RunView) -> str | None:
+    if found.items is None:
+        return None
+    counts = {n: c for n in found.items.__struct_fields__ if (c := getattr(found.items, n))}
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
 def _facts(found: RunView) -> list[tuple[str, object]]:
     return [
         ("run", found.id),
@@ -192,6 +200,7 @@ def _facts(found: RunView) -> list[tuple[str, object]]:
         ("state", found.state),
         ("failure", found.failure.message if found.failure else None),
         ("progress", said(found.progress) if found.progress else None),
+        ("items", _items(found)),
         ("attempt", f"{found.attempt} of {found.max_attempts}"),
         ("executor", found.executor),
         ("queue", found.queue),

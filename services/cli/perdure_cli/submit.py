@@ -1,11 +1,12 @@
 """`perdure run submit`: request a run."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final, TextIO
 
 import click
 
 from perdure import CommandSpec, Limits, NewRun, PythonSpec, Retry
+from perdure_cli.batches import batch_options, given
 from perdure_cli.policies import policies
 from perdure_cli.quantities import MOMENT, PAIR, value_of
 from perdure_cli.stops import WrongUse
@@ -36,6 +37,7 @@ Pairs = tuple[tuple[str, str], ...]
 @click.option("--at", "run_at", type=MOMENT, help="Not before: 2030-01-31T02:30:00Z, or +30s.")
 @click.option("--unique-key", help="Refuse it while another run with this key goes on.")
 @policies
+@batch_options
 @click.option("--idempotency-key", help="Asking again with this key gives the same run.")
 @click.option("--follow", is_flag=True, help="Watch it to its end; exit 1 if it did not complete.")
 @talking
@@ -62,6 +64,9 @@ def submit(
     follow: bool,
     retry: Retry | None,
     limits: Limits | None,
+    batch_file: Path | None,
+    concurrency: int,
+    stop_after_failures: int | None,
 ) -> None:
     """Request a run of a program with its arguments, of a script, or of a Python function."""
     if [bool(argv), bool(script), bool(func)].count(True) != 1:
@@ -89,8 +94,9 @@ def submit(
             cwd=cwd,
             stdin=None if stdin is None else stdin.read(),
         )
+    batch = given(batch_file, concurrency, stop_after_failures)
     wanted = NewRun(
-        spec=spec,
+        spec=spec if batch is None else batch.spec(talk, spec),
         name=name or func or _name(argv, script),
         queue=queue,
         priority=priority,

@@ -17,6 +17,7 @@ load an HTTP client. Type checkers read the names in `__init__.pyi`.
 import importlib
 
 _HOMES = {
+    "perdure.batches": ("Uploaded",),
     "perdure.client": (
         "AsyncClient",
         "Client",
@@ -64,6 +65,7 @@ _HOMES = {
         "SavedHost",
     ),
     "perdure_contract.specs": (
+        "BatchSpec",
         "CommandSpec",
         "Limits",
         "PythonSpec",

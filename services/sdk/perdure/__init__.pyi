@@ -1,5 +1,6 @@
 # For type checkers: at run time each name is imported when it is first used.
 
+from perdure.batches import Uploaded
 from perdure.client import AsyncClient, Client
 from perdure.context import Cancelled, Context, Mark
 from perdure.errors import (
@@ -23,12 +24,13 @@ from perdure.log_of_events import EventView
 from perdure.new_run import NewRun, Requested
 from perdure_contract.jobs import JobDefinition, Parameter
 from perdure_contract.rsync.spec import FilterRow, RsyncOptions, RsyncSpec, SavedHost
-from perdure_contract.specs import CommandSpec, Limits, PythonSpec, Retry
+from perdure_contract.specs import BatchSpec, CommandSpec, Limits, PythonSpec, Retry
 from perdure_contract.triggers import CronTrigger, DateTrigger, IntervalTrigger
 
 __all__ = [
     "AsyncClient",
     "BadAnswer",
+    "BatchSpec",
     "Cancelled",
     "Client",
     "CommandSpec",
@@ -65,5 +67,6 @@ __all__ = [
     "Unavailable",
     "Unreachable",
     "Update",
+    "Uploaded",
     "WaitedTooLong",
 ]

@@ -9,7 +9,18 @@ from typing import Self, TypeVar
 import httpx
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from perdure import access, actions, answers, backups, fleet, jobs, log_of_events, recovery, runs
+from perdure import (
+    access,
+    actions,
+    answers,
+    backups,
+    batches,
+    fleet,
+    jobs,
+    log_of_events,
+    recovery,
+    runs,
+)
 from perdure.endpoint import find_endpoint
 from perdure.errors import BadAnswer, NotFound, Unavailable, Unreachable
 from perdure.following import Following, Update
@@ -22,6 +33,8 @@ T = TypeVar("T")
 Heard = TypeVar("Heard")
 
 TIMEOUT = httpx.Timeout(30, connect=5)
+UPLOAD_TIMEOUT = httpx.Timeout(600, connect=5)
+"""What is sent ahead is looked through before the answer comes."""
 STREAM_TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 """A stream says something at least every 15 seconds, if only that it lives."""
 
@@ -39,6 +52,10 @@ class Calls:
     log = Operation(runs.log)
     log_text = Operation(runs.log_text)
     checkpoints = Operation(runs.checkpoints)
+    items = Operation(batches.items)
+    items_csv = Operation(batches.items_csv)
+    retry_items = Operation(batches.retry_items)
+    upload = Operation(batches.upload)
     why = Operation(runs.why)
     cancel = Operation(actions.cancel)
     retry_now = Operation(actions.retry_now)
@@ -199,7 +216,12 @@ class Client(Calls):
         method, url, headers = self._prepared(request)
         try:
             response = self._http.request(
-                method, url, params=request.params, content=request.body, headers=headers
+                method,
+                url,
+                params=request.params,
+                content=request.body if request.file is None else request.pieces(),
+                headers=headers,
+                timeout=TIMEOUT if request.file is None else UPLOAD_TIMEOUT,
             )
         except httpx.TransportError as error:
             raise Unreachable(self.url, _why(error)) from error
@@ -295,11 +317,21 @@ class AsyncClient(Calls):
         method, url, headers = self._prepared(request)
         try:
             response = await self._http.request(
-                method, url, params=request.params, content=request.body, headers=headers
+                method,
+                url,
+                params=request.params,
+                content=request.body if request.file is None else _each(request.pieces()),
+                headers=headers,
+                timeout=TIMEOUT if request.file is None else UPLOAD_TIMEOUT,
             )
         except httpx.TransportError as error:
             raise Unreachable(self.url, _why(error)) from error
         return answers.read(request, response)
+
+
+async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
 
 
 def _check(source: EventSource, listening: Listening[Heard]) -> None:

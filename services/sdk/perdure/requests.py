@@ -4,14 +4,17 @@ Both clients send the same requests; a call of the API is written once, as a fun
 `Request` (or `Steps`, when it takes several).
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+
+PIECE_BYTES = 65536
 
 Parameter = str | int | float | bool | None
 
@@ -26,6 +29,15 @@ class Request(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
+    """Sent as the body, in pieces."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the file's content."""
+        if self.file is not None:
+            with self.file.open("rb") as source:
+                while piece := source.read(PIECE_BYTES):
+                    yield piece
 
 
 @dataclass(frozen=True, slots=True)
