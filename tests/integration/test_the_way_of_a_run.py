@@ -209,6 +209,8 @@ async def commits(core: Core, run_id: str) -> dict[str, datetime]:
 async def test_a_free_seat_is_taken_in_the_commit_of_the_request_and_the_answer_comes_first(
     core: Core, executor: PlayedExecutor
 ) -> None:
+    await ask(core)  # the first of a lane looks at its limits in a commit of its own
+    await executor.next_grant()
     requested = await request_one(core)
     assert (requested.phase, requested.version) == ("pending", 1)
     grant = await executor.next_grant()

@@ -12,8 +12,8 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
 from perdure_api.domain.callers import SYSTEM
@@ -24,45 +24,15 @@ from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.rows import lane_key
-from perdure_api.store.state import decode_run, decode_stream_state
-from perdure_api.store.writer import Work, Writer
-from perdure_contract.identifiers import queue_stream, stream_kind
+from perdure_api.store.writer import MOST_SEATED, Work, Writer
+from perdure_contract.identifiers import stream_kind
 from perdure_runtime.loop import Loop
 
 MAX_PAUSE_SECONDS = 1.0
 """Longest sleep: heals whatever wake-up was lost."""
 
-MOST_AT_ONCE = 64
-"""Runs of one lane that one look can start; a further look follows."""
-
 NEWEST = 1 << 62
 """Added to the age of what was requested in the same transaction, whose positions count from 0."""
-
-LOOK = """
-WITH seats AS MATERIALIZED (
-  SELECT s.executor, s.session_id::text AS session, s.labels, s.queues,
-         s.slots + s.ahead + coalesce(f.freed, 0)
-         - (SELECT count(*) FROM perdure.runs r
-            WHERE r.executor = s.executor AND r.phase IN ('running', 'cancelling')) AS free
-  FROM perdure.sessions s
-  LEFT JOIN unnest($1::text[], $2::int[]) AS f(executor, freed) ON f.executor = s.executor
-  WHERE s.state = 'live' AND NOT s.draining FOR SHARE OF s
-), waiting AS MATERIALIZED (
-  SELECT c.* FROM perdure.lanes l
-  LEFT JOIN perdure.streams q ON q.stream = 'queue-' || l.queue
-  CROSS JOIN LATERAL (
-    SELECT run_id, state FROM perdure.runs
-    WHERE queue = l.queue AND lane = l.lane AND phase = 'pending' AND ready_at IS NULL
-    ORDER BY priority DESC, first_position
-    LIMIT (SELECT least(coalesce(sum(greatest(free, 0)), 0), $3) FROM seats)
-    FOR UPDATE SKIP LOCKED) AS c
-  WHERE NOT coalesce((q.state ->> 'paused')::boolean, false)
-)
-SELECT executor, session, labels, queues, free, NULL::json FROM seats WHERE free > 0
-UNION ALL SELECT run_id::text, NULL, NULL, NULL, NULL, state FROM waiting"""
-"""Who is free and who waits, in one round trip. Rows that another replica works on are left to it."""
-
-QUEUES = "SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[])"
 
 COME_DUE = """
 UPDATE perdure.runs SET ready_at = NULL
@@ -148,21 +118,22 @@ class Dispatcher:
         if changed & {"executor", "queue"}:  # as rows they change after this: look once they have
             batch.once_committed(self.wake)
             return
+        lookout, freed = batch.lookout, batch.freed()
         here = [batch.runs[run_id] for run_id in batch.new_runs | batch.changed_runs]
-        ready_here = {run.id: run for run in here if state_at(run, batch.now) == "queued"}
+        ready_here = {
+            run.id: run
+            for run in here
+            if state_at(run, batch.now) == "queued" and self._writer.knows(lane_key(run))
+        }
         if any(run.phase == "pending" and run.id not in ready_here for run in here):
-            batch.once_committed(self.wake)  # to learn when it comes due
-        freed = batch.freed()
-        by_executor = Counter(executor for executor, _ in freed)
-        rows = await connection.fetch(
-            LOOK, list(by_executor), list(by_executor.values()), MOST_AT_ONCE
-        )
-        seats = [_seat(row) for row in rows if row[5] is None]
-        found = [decode_run(row[5]) for row in rows if row[5] is not None]
-        waiting = ready_here | {run.id: run for run in found if run.id not in batch.runs}
+            batch.once_committed(self.wake)  # to learn when it comes due, or a new lane's limits
+        found = {run.id: run for run in lookout.waiting.values() if run.id not in batch.runs}
+        waiting = ready_here | found
+        seats = _freed(lookout.seats, Counter(executor for executor, _ in freed))
         if not seats or not waiting:
             return
-        limited = await _limited(connection, {run.request.queue for run in waiting.values()})
+        names = {run.request.queue for run in waiting.values()}
+        limited = {name: queue for name, queue in lookout.queues.items() if name in names}
         room = await _room(connection, limited, Counter(queue for _, queue in freed))
         assignments = admit([_candidate(run, batch) for run in waiting.values()], seats, room)
         for assignment in assignments:
@@ -173,7 +144,7 @@ class Dispatcher:
         _note_starts(batch, limited, [batch.runs[assignment.run] for assignment in assignments])
         if assignments:
             batch.once_committed(partial(self._grant, batch, assignments))
-        if len(found) >= MOST_AT_ONCE:
+        if len(found) >= MOST_SEATED:
             batch.once_committed(self.wake)
 
     def _grant(self, batch: Batch, assignments: Sequence[Assignment]) -> None:
@@ -191,24 +162,10 @@ def _candidate(run: Run, batch: Batch) -> Candidate:
     return Candidate(run.id, queue, lane, run.priority, age)
 
 
-def _seat(row: asyncpg.Record) -> Seat:
-    return Seat(
-        executor=row[0],
-        session=row[1],
-        free=row[4],
-        labels=msgspec.json.decode(row[2], type=dict[str, str]),
-        queues=msgspec.json.decode(row[3], type=tuple[str, ...]),
-    )
-
-
-async def _limited(connection: asyncpg.Connection, names: set[str]) -> dict[str, Queue]:
-    """Give those of some queues that are paused or have limits."""
-    limited = {}
-    for stream, data in await connection.fetch(QUEUES, list(map(queue_stream, names))):
-        state = decode_stream_state(stream, data)
-        if isinstance(state, Queue) and state.is_limited:
-            limited[state.name] = state
-    return limited
+def _freed(seats: Sequence[Seat], freed: Counter[str]) -> list[Seat]:
+    """Give the seats with room, once what ended in this transaction is counted."""
+    now = [replace(seat, free=seat.free + freed[seat.executor]) for seat in seats]
+    return [seat for seat in now if seat.free > 0]
 
 
 async def _room(

@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from perdure_api.store.database import connect
+from perdure_api.store.database import AWAY, connect
 from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
@@ -40,7 +40,7 @@ async def leadership(url: str, duty: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         # In good order, so that the next one gets the lock at once; by force when that takes long.
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*AWAY):
             await connection.close(timeout=1)
 
 
@@ -63,7 +63,7 @@ async def lead(url: str, duty: str, work: Callable[[], Coroutine[None, None, Non
                 finally:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except AWAY as error:
             log.warning("duty laid down", duty=duty, error=type(error).__name__)
         await clock.pause(ASK_AGAIN_SECONDS)
 

@@ -15,6 +15,7 @@ from perdure_api.projections.projection import (
     advance,
     live,
 )
+from perdure_api.store.database import AWAY
 from perdure_runtime import clock, logs
 
 log = logs.get(__name__)
@@ -72,7 +73,7 @@ class Projector:
                     await maintenance.bring_in(connection, projection)
                     pause = FIRST_PAUSE_SECONDS
                     await self._follow(connection, projection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 log.warning(
                     "projector looks again",
                     projection=projection.name,

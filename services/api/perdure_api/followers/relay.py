@@ -22,6 +22,7 @@ from perdure_api.followers.leadership import leadership
 from perdure_api.messaging import topology
 from perdure_api.messaging.publisher import Message, Pipe, PublishRefused
 from perdure_api.store import event_log
+from perdure_api.store.database import AWAY
 from perdure_contract.envelope import Event, cloud_event, encode
 from perdure_contract.subjects import (
     HEADER_CHAIN,
@@ -81,7 +82,7 @@ class Relay:
             try:
                 async with leadership(self._url, "relay") as connection:
                     pause = await self._lead(connection, pause)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 self.problem = f"PostgreSQL is away: {error}"
             await clock.pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -80,7 +80,8 @@ class Reports:
         runs = tuple({report.attempt.run for report in said.reports})
         weight = max(1, len(said.reports))
         prepare = look_up if outcomes else None
-        work = Work(perform=perform, prepare=prepare, runs=runs, weight=weight)
+        ends = any(isinstance(report.finding, Ended) for report in said.reports)
+        work = Work(perform=perform, prepare=prepare, runs=runs, weight=weight, looks=ends)
         done = await self._writer.submit(work)
         return wire.Confirmed(verdicts=done.result, position=done.position)
 

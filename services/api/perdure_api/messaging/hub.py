@@ -12,13 +12,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import asyncpg
 from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from perdure_api.store import event_log
-from perdure_api.store.database import Database
+from perdure_api.store.database import AWAY, Database
 from perdure_contract import subjects
 from perdure_contract.envelope import Event
 from perdure_runtime import clock, logs
@@ -156,7 +155,7 @@ class Hub:
                 try:
                     await self._subscribe()
                     await self._look()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except AWAY as error:
                     log.debug("hub cannot read the log", error=str(error))
                 await clock.pause(SETTLE_SECONDS)
                 try:

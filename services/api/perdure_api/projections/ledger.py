@@ -7,6 +7,7 @@ import asyncpg
 from msgspec import Struct
 
 from perdure_api.domain.callers import Caller
+from perdure_api.store.database import AWAY
 from perdure_contract.identifiers import run_stream
 from perdure_contract.objects import LedgerEntry
 from perdure_runtime.clock import rfc3339
@@ -91,7 +92,7 @@ async def note_refusal(
 
     `stream` is what it was about when that was no run.
     """
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    with contextlib.suppress(*AWAY):
         await pool.execute(
             "INSERT INTO perdure.refusals (tenant, run_id, kind, why, actor, stream) "
             "VALUES ($1, $2::text::uuid, $3, $4, $5, $6)",

@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Final, Literal
 
-import asyncpg
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
 
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.replies import json_reply
+from perdure_api.store.database import AWAY
 from perdure_api.store.migrate import pending_in
 
 ASK_SECONDS: Final = 2.0
@@ -52,7 +52,7 @@ async def readyz(call: Call) -> ASGIApp:
     try:
         async with call.services.database.pool.acquire(timeout=ASK_SECONDS) as connection:
             pending = await pending_in(connection)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except AWAY:
         return _unavailable("PostgreSQL cannot be reached.")
     if pending:
         return _unavailable("Migrations are pending: run `perdure migrate`.")

@@ -93,6 +93,7 @@ def translate(error: Exception) -> Refused | Rejected | Unavailable | None:
             OSError()
             | TimeoutError()
             | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()
             | asyncpg.PostgresConnectionError()
         ):
             return Unavailable("The store cannot be reached; nothing was changed.")

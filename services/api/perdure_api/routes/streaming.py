@@ -6,13 +6,13 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
-import asyncpg
 from litestar.types import Receive, Scope, Send
 
 from perdure_api.errors import Refused
 from perdure_api.routes.problems import is_api
 from perdure_api.security.access import header
 from perdure_api.services import Services
+from perdure_api.store.database import AWAY
 from perdure_runtime import logs
 
 log = logs.get(__name__)
@@ -79,7 +79,7 @@ class Streamed:
             await send({"type": "http.response.body", "body": RETRY_FRAME, "more_body": True})
             async for part in source:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             log.info("stream ended early", why=type(error).__name__)  # the reader comes back
         finally:
             if isinstance(source, AsyncGenerator):
@@ -96,7 +96,7 @@ async def shown_out(scope: Scope) -> None:
         try:
             if not await _may_stay(scope, services):
                 return
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except AWAY:
             continue  # nobody is shown out because the database is away
 
 

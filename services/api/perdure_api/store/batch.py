@@ -5,7 +5,7 @@ so that a later work of the same batch sees them. Positions are counted from 0 w
 shifted when the log's head is known.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from perdure_api.domain.admission import Seat
 from perdure_api.domain.callers import Caller
+from perdure_api.domain.queue import Queue
 from perdure_api.domain.run import Run, Stamp, evolve
 from perdure_api.store import items
 from perdure_api.store.state import StreamRow, StreamState, evolve_stream
@@ -51,10 +53,28 @@ class Statement(Struct, frozen=True):
     arguments: tuple[Any, ...]
 
 
+class Lookout(Struct, frozen=True, kw_only=True):
+    """Who was free and who waited when the transaction began."""
+
+    seats: Sequence[Seat] = ()
+    """Of live sessions that take runs, counted before the batch."""
+    queues: Mapping[str, Queue] = {}
+    """Those that are paused or have limits."""
+    waiting: Mapping[str, Run] = {}
+    """As many of each lane as there were free seats; locked."""
+
+
 class Batch:
     """The unit of commit."""
 
-    def __init__(self, now: datetime, runs: dict[str, Run], streams: dict[str, StreamRow]) -> None:
+    def __init__(
+        self,
+        now: datetime,
+        runs: dict[str, Run],
+        streams: dict[str, StreamRow],
+        lookout: Lookout | None = None,
+    ) -> None:
+        self.lookout = lookout or Lookout()
         self.now = now
         """The database's clock at the start of the transaction: the time of its events."""
         self.runs = runs
@@ -72,6 +92,8 @@ class Batch:
         """Who holds which unique key, as far as works looked it up."""
         self.base = 0
         """Position before the first event of the batch; known once the head is locked."""
+        self.chain = b""
+        """The log's chain after the last event of the batch; known likewise."""
         self.committed: list[Callable[[], None]] = []
         """Called after the commit, in order."""
         self._loaded = {run.id: run.version for run in runs.values()}
@@ -89,6 +111,11 @@ class Batch:
     def freed(self) -> list[tuple[str, str]]:
         """Give executor and queue of each attempt that was open before and is not any more."""
         return [place for run_id, place in self._were_open.items() if not self.runs[run_id].is_open]
+
+    def settle(self) -> None:
+        """Put positions in the log into everything that was stored."""
+        for run_id in self.new_runs | self.changed_runs:
+            self.runs[run_id] = self.placed(self.runs[run_id])
 
     def placed(self, run: Run) -> Run:
         """Give a run as it was at some point of this batch, with positions in the log, once stored."""

@@ -1,10 +1,23 @@
 """Connections to PostgreSQL: a pool for reads, an engine for composed queries, one for the writer."""
 
+from typing import Final
+
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from perdure_api.store.migrate import APPLICATION_ROLE, may_become_application
+
+BROKEN: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
+"""What is raised when a connection breaks; asyncpg may call it a fault of its own inside."""
+AWAY: Final = (*BROKEN, asyncpg.PostgresError)
+"""The same, or PostgreSQL refuses: what a follower tries again after."""
 
 READ_CONNECTIONS = 10
 COMMAND_TIMEOUT_SECONDS = 30

@@ -4,14 +4,25 @@ One statement stores all events, new runs and changed runs of a transaction: eve
 column. Text is cast on the server, which is cheaper than making UUID objects here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
+from perdure_api.domain.admission import Seat
+from perdure_api.domain.queue import Queue
 from perdure_api.domain.run import Run
-from perdure_api.store.batch import Batch
-from perdure_api.store.state import StreamRow, decode_stream_state, encode_state, run_columns
+from perdure_api.store.batch import Batch, Lookout
+from perdure_api.store.state import (
+    StreamRow,
+    decode_run,
+    decode_stream_state,
+    encode_state,
+    run_columns,
+)
 
 LOCK_AND_LOAD = """
 WITH r AS (
@@ -20,15 +31,42 @@ WITH r AS (
 ), s AS (
   SELECT stream, tenant, version, first_position, last_position, state FROM perdure.streams
   WHERE stream = ANY($2::text[]) ORDER BY stream FOR UPDATE
+), seats AS MATERIALIZED (
+  SELECT s.executor, s.session_id::text AS session,
+         json_build_object('labels', s.labels, 'queues', s.queues) AS takes,
+         s.slots + s.ahead - (SELECT count(*) FROM perdure.runs r WHERE r.executor = s.executor
+                              AND r.phase IN ('running', 'cancelling')) AS free
+  FROM perdure.sessions s
+  WHERE $3::int IS NOT NULL AND s.state = 'live' AND NOT s.draining FOR SHARE OF s
+), queues AS MATERIALIZED (
+  SELECT q.stream, q.state FROM (SELECT DISTINCT queue FROM perdure.lanes) l
+  JOIN perdure.streams q ON q.stream = 'queue-' || l.queue
+  WHERE $3::int IS NOT NULL
+), waiting AS MATERIALIZED (
+  SELECT c.* FROM perdure.lanes l
+  LEFT JOIN queues q ON q.stream = 'queue-' || l.queue
+  CROSS JOIN LATERAL (
+    SELECT run_id, state FROM perdure.runs
+    WHERE queue = l.queue AND lane = l.lane AND phase = 'pending' AND ready_at IS NULL
+    ORDER BY priority DESC, first_position
+    LIMIT (SELECT least(sum(greatest(free, 0)) + $4::int, $3) FROM seats)
+    FOR UPDATE SKIP LOCKED) AS c
+  WHERE EXISTS (SELECT FROM seats) AND NOT coalesce((q.state ->> 'paused')::boolean, false)
 )
-SELECT run_id::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, state, NULL::timestamptz
+SELECT 'run', run_id::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, state, NULL::timestamptz
 FROM r UNION ALL
-SELECT stream, tenant, version, first_position, last_position, state, NULL FROM s UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp()"""
-"""One round trip: the runs, then the streams, then the clock. The order of the arms is the lock order."""
+SELECT 'stream', stream, tenant, version, first_position, last_position, state, NULL FROM s UNION ALL
+SELECT 'seat', executor, session, free, NULL, NULL, takes, NULL FROM seats UNION ALL
+SELECT 'queue', stream, NULL, NULL, NULL, NULL, state, NULL FROM queues UNION ALL
+SELECT 'waiting', run_id::text, NULL, NULL, NULL, NULL, state, NULL FROM waiting UNION ALL
+SELECT 'clock', NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp()"""
+"""One round trip: what the works need, locked; who is free and who waits, unless $3 is null; the clock.
 
-TAKE_POSITIONS = """
-UPDATE perdure.head SET position = position + $1, time = $2 RETURNING position - $1, chain"""
+$4 is how many seats the works may free. The order of the arms is the lock order. Waiting runs that
+another replica works on are left to it.
+"""
+
+HEAD = "SELECT position, chain FROM perdure.head FOR UPDATE"
 
 INSERT_LANES = """
 INSERT INTO perdure.lanes (queue, lane) SELECT * FROM unnest($1::text[], $2::text[])
@@ -47,31 +85,37 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6:
 ON CONFLICT DO NOTHING"""
 
 STORE_EVENTS_AND_RUNS = """
-WITH chained AS (
-  UPDATE perdure.head SET chain = $2
+WITH head AS (
+  UPDATE perdure.head SET position = $1 + cardinality($5::bigint[]), time = $3, chain = $4
+  WHERE position = $1 AND chain = $2 RETURNING 1
 ), appended AS (
   INSERT INTO perdure.events (position, id, stream, version, type, tenant, time, actor,
                               correlation_id, causation_id, data, sha256, chain)
-  SELECT a, b::uuid, c, d, e, f, $1, g, h::uuid, i::uuid, j, k, l
-  FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::text[], $12::json[], $13::bytea[], $14::bytea[])
+  SELECT a, b::uuid, c, d, e, f, $3, g, h::uuid, i::uuid, j, k, l
+  FROM unnest($5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[],
+              $11::text[], $12::text[], $13::text[], $14::json[], $15::bytea[], $16::bytea[])
     AS u(a, b, c, d, e, f, g, h, i, j, k, l)
+  WHERE EXISTS (SELECT FROM head)
 ), begun AS (
   INSERT INTO perdure.runs (run_id, tenant, version, first_position, last_position, phase, queue,
                             lane, priority, ready_at, executor, act_at, unique_key, state)
   SELECT a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n
-  FROM unnest($15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::bigint[], $20::text[],
-              $21::text[], $22::text[], $23::smallint[], $24::timestamptz[], $25::text[],
-              $26::timestamptz[], $27::text[], $28::json[])
+  FROM unnest($17::text[], $18::text[], $19::bigint[], $20::bigint[], $21::bigint[], $22::text[],
+              $23::text[], $24::text[], $25::smallint[], $26::timestamptz[], $27::text[],
+              $28::timestamptz[], $29::text[], $30::json[])
     AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+  WHERE EXISTS (SELECT FROM head)
+), changed AS (
+  UPDATE perdure.runs AS r
+  SET version = u.c, last_position = u.d, phase = u.e, priority = u.f, ready_at = u.g,
+      executor = u.h, act_at = u.i, unique_key = u.j, state = u.k
+  FROM unnest($31::text[], $32::bigint[], $33::bigint[], $34::text[], $35::smallint[],
+              $36::timestamptz[], $37::text[], $38::timestamptz[], $39::text[], $40::json[])
+    AS u(a, c, d, e, f, g, h, i, j, k)
+  WHERE r.run_id = u.a::uuid AND EXISTS (SELECT FROM head)
 )
-UPDATE perdure.runs AS r
-SET version = u.c, last_position = u.d, phase = u.e, priority = u.f, ready_at = u.g, executor = u.h,
-    act_at = u.i, unique_key = u.j, state = u.k
-FROM unnest($29::text[], $30::bigint[], $31::bigint[], $32::text[], $33::smallint[],
-            $34::timestamptz[], $35::text[], $36::timestamptz[], $37::text[], $38::json[])
-  AS u(a, c, d, e, f, g, h, i, j, k)
-WHERE r.run_id = u.a::uuid"""
+SELECT count(*) FROM head"""
+"""The head is locked here, so it is the last lock; nothing is stored when it stands elsewhere."""
 
 STORE_STREAMS = """
 INSERT INTO perdure.streams (stream, tenant, version, first_position, last_position, state)
@@ -80,8 +124,18 @@ ON CONFLICT (stream) DO UPDATE
 SET version = excluded.version, last_position = excluded.last_position, state = excluded.state"""
 
 
-def stream_row(row: asyncpg.Record) -> StreamRow:
-    """Make the row of a stream that is not a run's."""
+class _Takes(Struct, frozen=True):
+    """Which runs an executor takes."""
+
+    labels: dict[str, str]
+    queues: tuple[str, ...]
+
+
+_takes = msgspec.json.Decoder(_Takes)
+
+
+def stream_row(row: Sequence[Any]) -> StreamRow:
+    """Make the row of a stream that is not a run's: name, tenant, version, positions, state."""
     return StreamRow(
         stream=row[0],
         tenant=row[1],
@@ -90,6 +144,29 @@ def stream_row(row: asyncpg.Record) -> StreamRow:
         last_position=row[4],
         state=decode_stream_state(row[0], row[5]),
     )
+
+
+def loaded(found: Sequence[asyncpg.Record]) -> Batch:
+    """Make a batch of what `LOCK_AND_LOAD` gave."""
+    runs, streams, queues, waiting = {}, {}, {}, {}
+    seats: list[Seat] = []
+    *others, clock = found
+    for what, key, text, number, first, last, data, _ in others:
+        match what:
+            case "run":
+                runs[key] = decode_run(data)
+            case "stream":
+                streams[key] = stream_row((key, text, number, first, last, data))
+            case "seat":
+                takes = _takes.decode(data)
+                seats.append(Seat(key, text, number, takes.labels, takes.queues))
+            case "queue":
+                state = decode_stream_state(key, data)
+                if isinstance(state, Queue) and state.is_limited:
+                    queues[state.name] = state
+            case _:
+                waiting[key] = decode_run(data)
+    return Batch(clock[7], runs, streams, Lookout(seats=seats, queues=queues, waiting=waiting))
 
 
 def lane_key(run: Run) -> tuple[str, str]:
@@ -127,7 +204,6 @@ def run_arrays(batch: Batch) -> list[list[Any]]:
         if not is_new and run_id not in batch.changed_runs:
             continue
         run = batch.placed(run)
-        batch.runs[run_id] = run
         c = run_columns(run, batch.now)
         state = encode_state(run)
         if is_new:
@@ -175,7 +251,6 @@ def stream_arrays(batch: Batch) -> list[list[Any]]:
         row = batch.streams[stream]
         first = row.first_position if row.first_position > 0 else -row.first_position + base
         row = replace(row, first_position=first, last_position=row.last_position + base + 1)
-        batch.streams[stream] = row
         found.append(
             (
                 stream,

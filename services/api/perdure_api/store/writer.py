@@ -4,7 +4,7 @@ Callers submit *works*. Whatever waited while the last commit ran goes into the 
 
     lock and load rows of runs (by id), then of streams (by name)
     perform each work on the batch, purely; a refused work leaves no trace
-    store side rows, lock the head, take positions, store events and inline rows
+    store side rows, lock the head, store events and inline rows at the next positions
     commit; only then does any caller hear of it
 
 The head is locked last, so positions follow commit order even with several api replicas; readers may
@@ -25,7 +25,6 @@ from msgspec import Struct
 from perdure_api.errors import ApiError, Unavailable
 from perdure_api.store import database, rows
 from perdure_api.store.batch import Batch, FactTooLargeError
-from perdure_api.store.state import decode_run
 from perdure_contract import envelope
 from perdure_contract.envelope import Event
 from perdure_runtime import logs
@@ -35,6 +34,8 @@ log = logs.get(__name__)
 
 MAX_BATCH_WEIGHT = 1000
 """Runs or reports in one transaction; a heavier single work (a bulk request) goes alone."""
+MOST_SEATED = 64
+"""Waiting runs of one lane that one transaction can start; a further look follows."""
 MAX_WAITING_WEIGHT = 60_000
 """More than this waiting is refused: a bounded queue answers quickly, an endless one dies slowly."""
 
@@ -54,6 +55,8 @@ class Work(Struct, Generic[T], kw_only=True):
     streams: tuple[str, ...] = ()
     prepare: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
     weight: int = 1
+    looks: bool = True
+    """Whether it may free a seat or bring a run that waits."""
 
 
 class Commit(Struct, frozen=True):
@@ -76,6 +79,13 @@ class _Waiting(Struct):
     future: asyncio.Future[Done[Any]]
 
 
+class _Head(Struct, frozen=True):
+    """Where the log ends."""
+
+    position: int
+    chain: bytes
+
+
 class _Stored(Struct):
     """A transaction before and after its commit."""
 
@@ -85,7 +95,7 @@ class _Stored(Struct):
     first_id: str | None
     """Id of its first event; none when it appended nothing."""
     lanes: set[tuple[str, str]]
-    committed: list[Callable[[], None]]
+    batch: Batch
 
 
 class Writer:
@@ -101,6 +111,8 @@ class Writer:
         self._listeners: list[Callable[[Commit], None]] = []
         self._lanes: set[tuple[str, str]] = set()
         self.position = 0
+        self._head: _Head | None = None
+        """As this writer left it; none when it may stand elsewhere."""
         self.joined_by: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
         """Adds what follows from a group's works to their transaction."""
 
@@ -113,6 +125,10 @@ class Writer:
     def waiting(self) -> int:
         """How many runs and reports wait to be stored."""
         return self._weight
+
+    def knows(self, lane: tuple[str, str]) -> bool:
+        """Tell whether a queue and lane were noted, so that each look sees their limits."""
+        return lane in self._lanes
 
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
         """Have `listener` called after each commit that appended events; it must not block."""
@@ -169,12 +185,7 @@ class Writer:
         try:
             connection = await self._connect()
             await self._transact(connection, group)
-        except (
-            OSError,
-            asyncpg.InterfaceError,
-            asyncpg.PostgresConnectionError,
-            TimeoutError,
-        ) as error:
+        except database.BROKEN as error:
             await self._lost_connection(group, error)
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.exceptions.OperatorInterventionError):
@@ -208,6 +219,7 @@ class Writer:
     async def _lost_connection(self, group: list[_Waiting], error: Exception) -> None:
         log.warning("PostgreSQL is away", error=type(error).__name__)
         connection, self._connection = self._connection, None
+        self._head = None
         if connection is not None:
             connection.terminate()
         for waiting in group:
@@ -222,9 +234,11 @@ class Writer:
             try:
                 await connection.execute("SET application_name = 'perdure writer'")
                 self.position = await connection.fetchval("SELECT position FROM perdure.head")
+                lanes = await connection.fetch("SELECT queue, lane FROM perdure.lanes")
             except BaseException:
                 connection.terminate()
                 raise
+            self._lanes.update((row[0], row[1]) for row in lanes)
             self._connection = connection
         return self._connection
 
@@ -239,13 +253,7 @@ class Writer:
             raise
         try:
             await transaction.commit()
-        except (
-            OSError,
-            asyncpg.InterfaceError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.exceptions.OperatorInterventionError,
-            TimeoutError,
-        ):
+        except (*database.BROKEN, asyncpg.exceptions.OperatorInterventionError):
             if stored.first_id is None or not await self._was_committed(stored.first_id):
                 raise
         self._tell(stored)
@@ -264,16 +272,17 @@ class Writer:
         for make in batch.late:
             statement = make()
             await connection.execute(statement.sql, *statement.arguments)
-        return _Stored(outcomes, position, len(batch.events), first_id, lanes, batch.committed)
+        return _Stored(outcomes, position, len(batch.events), first_id, lanes, batch)
 
     def _tell(self, stored: _Stored) -> None:
         self._lanes |= stored.lanes
         if stored.events:
             self.position = stored.position
+            self._head = _Head(stored.position, stored.batch.chain)
             commit = Commit(stored.position, stored.events)
             for listener in self._listeners:
                 listener(commit)
-        for act in stored.committed:
+        for act in stored.batch.committed:
             act()
         for waiting, outcome in stored.outcomes:
             if isinstance(outcome, ApiError | FactTooLargeError):
@@ -298,7 +307,7 @@ class Writer:
                         event_id,
                     )
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except database.AWAY:
                 if monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.2)
@@ -306,14 +315,15 @@ class Writer:
     async def _load(self, connection: asyncpg.Connection, group: list[_Waiting]) -> Batch:
         run_ids = sorted({run for waiting in group for run in waiting.work.runs})
         names = sorted({name for waiting in group for name in waiting.work.streams})
-        *found, clock = await connection.fetch(rows.LOCK_AND_LOAD, run_ids, names)
-        runs, streams = {}, {}
-        for row in found:
-            if row[1] is None:
-                runs[row[0]] = decode_run(row[5])
-            else:
-                streams[row[0]] = rows.stream_row(row)
-        return Batch(clock[6], runs, streams)
+        looks = self.joined_by is not None and any(waiting.work.looks for waiting in group)
+        found = await connection.fetch(
+            rows.LOCK_AND_LOAD,
+            run_ids,
+            names,
+            MOST_SEATED if looks else None,
+            sum(len(waiting.work.runs) for waiting in group if waiting.work.looks),
+        )
+        return rows.loaded(found)
 
     async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, str | None]:
         for statement in batch.statements:
@@ -324,16 +334,34 @@ class Writer:
             await connection.execute(rows.INSERT_LOGS, *rows.log_columns(batch))
         if not batch.events:
             return self.position, None
-        # The last lock: from here to the end of the commit nobody else gets a position.
-        base, chain = await connection.fetchrow(rows.TAKE_POSITIONS, len(batch.events), batch.now)
-        batch.base = base
-        columns, chain = _event_columns(batch, base, chain)
-        await connection.execute(
-            rows.STORE_EVENTS_AND_RUNS, batch.now, chain, *columns, *rows.run_arrays(batch)
-        )
+        # It stands where we left it, unless another replica wrote: then it is read, under its lock.
+        head, self._head = self._head, None
+        first_id = None if head is None else await self._append(connection, batch, head)
+        if first_id is None:
+            head = _Head(*await connection.fetchrow(rows.HEAD))
+            first_id = await self._append(connection, batch, head)
         if batch.changed_streams:
             await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch))
-        return base + len(batch.events), columns[1][0]
+        batch.settle()
+        return batch.base + len(batch.events), first_id
+
+    async def _append(
+        self, connection: asyncpg.Connection, batch: Batch, head: _Head
+    ) -> str | None:
+        """Store events and runs after the head; give the first id, none if it stands elsewhere."""
+        batch.base = head.position
+        columns, chain = _event_columns(batch, head)
+        stored = await connection.fetchval(
+            rows.STORE_EVENTS_AND_RUNS,
+            head.position,
+            head.chain,
+            batch.now,
+            chain,
+            *columns,
+            *rows.run_arrays(batch),
+        )
+        batch.chain = chain
+        return columns[1][0] if stored else None
 
     async def _store_lanes(
         self, connection: asyncpg.Connection, batch: Batch
@@ -356,15 +384,16 @@ def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactToo
         return lambda: refusal
 
 
-def _event_columns(batch: Batch, base: int, chain: bytes) -> tuple[list[list[Any]], bytes]:
+def _event_columns(batch: Batch, head: _Head) -> tuple[list[list[Any]], bytes]:
     """Give the columns of the events to store, and the chain after the last of them."""
     ids = [new_id() for _ in batch.events]
     time = rfc3339(batch.now)
+    chain = head.chain
     positions, hashes, links = [], [], []
     for index, new in enumerate(batch.events):
         sha256 = envelope.payload_sha256(new.data)
         event = Event(
-            position=base + index + 1,
+            position=head.position + index + 1,
             id=ids[index],
             stream=new.stream,
             version=new.version,
@@ -401,7 +430,7 @@ def _event_columns(batch: Batch, base: int, chain: bytes) -> tuple[list[list[Any
 def _storage_failure(error: Exception) -> Exception:
     if isinstance(error, asyncpg.exceptions.InsufficientResourcesError):
         return Unavailable("PostgreSQL has no room left (disk or memory).", retry_after_seconds=5)
-    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+    if isinstance(error, database.BROKEN):
         return Unavailable("PostgreSQL cannot be reached now.", retry_after_seconds=2)
     return error
 
