@@ -22,7 +22,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 ##@ Test
-.PHONY: test test-tools test-unit test-fault load load-bulk load-items load-walk cover
+.PHONY: test test-tools test-unit test-fault load load-bulk load-items load-rsync load-walk cover
 test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
 	$(PYTEST) tests --ignore=tests/load
 
@@ -43,6 +43,10 @@ load-bulk: $(READY) ## Restart 100,000 failed runs by filter (COUNT=5000: so man
 
 load-items: $(READY) ## A batch of 1,000,000 items, cancelled and resumed (COUNT=5000: so many); prints a table
 	PERDURE_TEST_ITEMS=$(or $(COUNT),1000000) $(PYTEST) -q tests/load/test_very_many_items.py
+
+load-rsync: $(READY) test-tools ## Backups of 20,000 files and of 2 GB, killed and cancelled (FILES=, BYTES=)
+	PERDURE_TEST_BACKUP_FILES=$(or $(FILES),20000) PERDURE_TEST_BACKUP_BYTES=$(or $(BYTES),2000000000) \
+	  $(PYTEST) -q -s tests/load/test_large_backups.py
 
 load-walk: $(READY) ## 2,000 runs under random actions, kills and pauses (COUNT=, SEED=), then checked
 	PERDURE_TEST_SYSTEM_WALK_RUNS=$(or $(COUNT),2000) PERDURE_TEST_SYSTEM_WALK_SEED=$(or $(SEED),1) \
