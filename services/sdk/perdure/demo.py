@@ -1,6 +1,7 @@
 """Functions to try Perdure with; every executor may call them unless it is told otherwise."""
 
 from time import sleep as _sleep
+from time import time as _time
 from typing import NoReturn
 
 from perdure.context import Context
@@ -13,6 +14,11 @@ def noop(*_args: object, **_kwargs: object) -> None:
 def sleep(seconds: float = 1.0) -> None:
     """Sleep so long."""
     _sleep(seconds)
+
+
+def now() -> float:
+    """Give the time by this host's clock, in seconds since the epoch."""
+    return _time()
 
 
 def fail(message: str = "This function always fails.") -> NoReturn:

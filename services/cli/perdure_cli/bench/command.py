@@ -66,7 +66,7 @@ def bench(
         ours: list[Step] = [
             (figures.OURS, name, partial(MEASURES[name], system, size)) for name in names
         ]
-        theirs: list[Step] = [(peer.name, "all", peer.measure) for peer in others]
+        theirs: list[Step] = [(peer.name, "all", partial(peer.measure, names)) for peer in others]
         steps = [*ours, *theirs] * rounds
         for done, (who, what, measure) in enumerate(steps, start=1):
             try:

@@ -27,10 +27,13 @@ class Figure:
 
 FIGURES: Final[Mapping[str, Figure]] = {
     "true": Figure("/bin/true, 4 at once, log and states kept", "runs/s"),
+    "drain": Figure("no-op Python runs, log and states kept", "runs/s"),
     "request": Figure("requests one by one over HTTP, 32 in flight", "runs/s"),
     "bulk": Figure("one bulk request of 10,000 runs over HTTP", "runs/s"),
     "latency_p50": Figure("idle: request sent → program runs, p50", "ms", more_is_better=False),
     "latency_p99": Figure("idle: request sent → program runs, p99", "ms", more_is_better=False),
+    "function_p50": Figure("idle: request sent → function runs, p50", "ms", more_is_better=False),
+    "function_p99": Figure("idle: request sent → function runs, p99", "ms", more_is_better=False),
     "rebuild": Figure("rebuild of a view", "events/s"),
     "flood": Figure("a program that prints 1 GB", "MB/s"),
     "flood_executor": Figure("… executor's memory at most", "MB", more_is_better=False),

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import psutil
 
-from perdure import CommandSpec, Limits, NewRun
+from perdure import CommandSpec, Limits, NewRun, PythonSpec
 from perdure_cli.bench.load import Plan, run_load
 from perdure_cli.bench.system import SLOTS, System, folder, start, stop
 from perdure_contract.objects import RunView
@@ -33,6 +33,7 @@ class Size:
     """How much of everything."""
 
     true_runs: int
+    noop_runs: int
     requests: int
     bulk: int
     latency_runs: int
@@ -42,6 +43,7 @@ class Size:
 
 FULL: Final = Size(
     true_runs=1000,
+    noop_runs=3000,
     requests=10_000,
     bulk=10_000,
     latency_runs=200,
@@ -50,6 +52,7 @@ FULL: Final = Size(
 )
 QUICK: Final = Size(
     true_runs=300,
+    noop_runs=600,
     requests=2000,
     bulk=10_000,
     latency_runs=60,
@@ -75,42 +78,27 @@ def idle(system: System, size: Size) -> Measured:
 
 def latency(system: System, size: Size) -> Measured:
     """From the request's first byte to the moment that the program itself reads the clock."""
-    run = NewRun(name="bench latency", spec=CommandSpec(argv=("/bin/date", "+%s.%N")))
-    outcome = run_load(
-        Plan(
-            url=system.url,
-            token=system.token,
-            path="/api/runs",
-            body=msgspec.json.encode(run).decode(),
-            count=size.latency_runs,
-            per_second=LATENCY_PER_SECOND,
-            keep_answers=True,
-        )
-    )
-    took = []
-    for sent_at, answer in zip(outcome.sent_at, outcome.answers, strict=True):
-        run_id = msgspec.json.decode(answer, type=_Created).id
-        system.client.wait(run_id, timeout_seconds=PATIENCE_SECONDS)
-        took.append(1000 * (float(system.client.log_text(run_id)) - sent_at))
+    date = NewRun(name="bench latency", spec=CommandSpec(argv=("/bin/date", "+%s.%N")))
+    took = _until_running(system, size, date, lambda run: float(system.client.log_text(run.id)))
     return {"latency_p50": _percentile(took, 50), "latency_p99": _percentile(took, 99)}
+
+
+def function(system: System, size: Size) -> Measured:
+    """The same to the first line of a Python function, in a worker that is warm."""
+    now = NewRun(name="bench function", spec=PythonSpec(func="perdure.demo:now"))
+    system.client.wait(system.client.submit(now).id, timeout_seconds=PATIENCE_SECONDS)
+    took = _until_running(system, size, now, lambda run: float(run.result))
+    return {"function_p50": _percentile(took, 50), "function_p99": _percentile(took, 99)}
 
 
 def true(system: System, size: Size) -> Measured:
     """Runs of /bin/true, from the first started to the last ended, by the database's clock."""
-    tag = f"bench-{time.time_ns()}"
-    with _paused(system, "bench-true"):
-        run = NewRun(name="bench true", spec=TRUE, queue="bench-true", tags=(tag,))
-        submitted = system.client.submit_many([run] * size.true_runs).items
-    # Counting what is left would cost the system more than the runs do.
-    for each in submitted[-2 * SLOTS :]:
-        system.client.wait(each.id, timeout_seconds=PATIENCE_SECONDS)
-    completed = [run for run in _tagged(system, tag) if run.state == "completed"]
-    if len(completed) < size.true_runs:
-        message = f"Only {len(completed)} of {size.true_runs} runs completed."
-        raise RuntimeError(message)
-    first = min(_moment(run.started_at) for run in completed)
-    last = max(_moment(run.ended_at) for run in completed)
-    return {"true": size.true_runs / (last - first)}
+    return {"true": _drained(system, TRUE, size.true_runs)}
+
+
+def drain(system: System, size: Size) -> Measured:
+    """Runs of a Python function that does nothing, likewise."""
+    return {"drain": _drained(system, PythonSpec(func="perdure.demo:noop"), size.noop_runs)}
 
 
 def request(system: System, size: Size) -> Measured:
@@ -199,7 +187,9 @@ def warm_start(system: System, size: Size) -> Measured:
 MEASURES: Final[dict[str, Callable[[System, Size], Measured]]] = {
     "idle": idle,
     "latency": latency,
+    "function": function,
     "true": true,
+    "drain": drain,
     "request": request,
     "bulk": bulk,
     "rebuild": rebuild,
@@ -225,6 +215,47 @@ class _Rebuilt(msgspec.Struct):
 @dataclass(slots=True)
 class _Peak:
     bytes: int = 0
+
+
+def _until_running(
+    system: System, size: Size, run: NewRun, began: Callable[[RunView], float]
+) -> list[float]:
+    """Give the milliseconds from each request to what `began` reads of its run, one at a time."""
+    outcome = run_load(
+        Plan(
+            url=system.url,
+            token=system.token,
+            path="/api/runs",
+            body=msgspec.json.encode(run).decode(),
+            count=size.latency_runs,
+            per_second=LATENCY_PER_SECOND,
+            keep_answers=True,
+        )
+    )
+    took = []
+    for sent_at, answer in zip(outcome.sent_at, outcome.answers, strict=True):
+        run_id = msgspec.json.decode(answer, type=_Created).id
+        ended = system.client.wait(run_id, timeout_seconds=PATIENCE_SECONDS)
+        took.append(1000 * (began(ended) - sent_at))
+    return took
+
+
+def _drained(system: System, spec: CommandSpec | PythonSpec, count: int) -> float:
+    """Give how many of so many runs end in a second, once their queue is let go."""
+    tag = f"bench-{time.time_ns()}"
+    with _paused(system, "bench-drain"):
+        run = NewRun(name="bench drain", spec=spec, queue="bench-drain", tags=(tag,))
+        submitted = system.client.submit_many([run] * count).items
+    # Counting what is left would cost the system more than the runs do.
+    for each in submitted[-2 * SLOTS :]:
+        system.client.wait(each.id, timeout_seconds=PATIENCE_SECONDS)
+    completed = [run for run in _tagged(system, tag) if run.state == "completed"]
+    if len(completed) < count:
+        message = f"Only {len(completed)} of {count} runs completed."
+        raise RuntimeError(message)
+    first = min(_moment(run.started_at) for run in completed)
+    last = max(_moment(run.ended_at) for run in completed)
+    return count / (last - first)
 
 
 @contextmanager

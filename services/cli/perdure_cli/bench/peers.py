@@ -1,11 +1,13 @@
 """Other systems under the same work, measured by scripts that live outside of this program.
 
 A peer's folder holds `run_peer.sh`, which is called with the peer's name and what to measure (`w1`
-requests one by one, `w1b` in bulk, `w3` idle latency, `w4` /bin/true) and leaves numbers in
+requests one by one, `w1b` in bulk, `w2` no-op functions, `w3` idle latency, `w4` /bin/true) and leaves
+numbers in
 `results/<name>.json`. Their environments and servers are theirs; see the folder's own README.
 """
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,17 +16,19 @@ import msgspec
 
 from perdure_cli.stops import WrongUse
 
-MEASURES: Final = ("w1", "w1b", "w3", "w4")
+SCRIPTS: Final = {"request": "w1", "bulk": "w1b", "drain": "w2", "function": "w3", "true": "w4"}
+"""Our measures → the scripts' words for the same work."""
 LONGEST_SECONDS: Final = 900
 
 TRANSLATED: Final = {
     ("w1", "jobs_s"): "request",
     ("w1b", "jobs_s"): "bulk",
-    ("w3", "p50"): "latency_p50",
-    ("w3", "p99"): "latency_p99",
+    ("w2", "jobs_s"): "drain",
+    ("w3", "p50"): "function_p50",
+    ("w3", "p99"): "function_p99",
     ("w4", "jobs_s"): "true",
 }
-"""The scripts' words → ours. Their latency ends in a function, ours in a program."""
+"""The scripts' numbers → our figures."""
 
 _Rounds = list[dict[str, float | int | str | bool | dict[str, float] | None]]
 
@@ -36,14 +40,15 @@ class Peer:
     name: str
     home: Path
 
-    def measure(self) -> dict[str, float]:
-        """Measure it once.
+    def measure(self, measures: Sequence[str]) -> dict[str, float]:
+        """Take those of our measures that it has, once.
 
         Raises:
             RuntimeError: when its script fails.
         """
+        words = [SCRIPTS[measure] for measure in measures if measure in SCRIPTS]
         answer = subprocess.run(  # noqa: S603 - the script that was named
-            [str(self.home / "run_peer.sh"), self.name, *MEASURES, "--reps", "1"],
+            [str(self.home / "run_peer.sh"), self.name, *words, "--reps", "1"],
             stdout=subprocess.DEVNULL,
             timeout=LONGEST_SECONDS,
             check=False,
