@@ -105,6 +105,29 @@ def test_a_request_may_name_a_job_instead_of_a_spec(client: httpx.Client) -> Non
     assert codes(client.post("/api/runs", json={"job": "nobody"})) == [("/job", "unknown-job")]
     both = client.post("/api/runs", json={"job": "named", "spec": ECHO})
     assert codes(both) == [("/spec", "not-both")]
+    assert codes(client.post("/api/runs", json={})) == [("/spec", "missing")]
+
+
+def test_many_requests_may_name_jobs_and_are_taken_all_or_none(client: httpx.Client) -> None:
+    made(client, "in-bulk")
+    asked = [{"job": "in-bulk", "params": {"count": 2}, "priority": 9}, {"spec": ECHO}]
+    answer = client.post("/api/runs/bulk", json={"runs": asked}).raise_for_status().json()
+    of_job, of_spec = (client.get(f"/api/runs/{run['id']}").json() for run in answer["items"])
+    assert (of_job["job"], of_job["priority"], of_spec["job"]) == ("in-bulk", 9, None)
+    assert of_job["spec"]["argv"] == ["/bin/echo", "north", "2"]
+    wrong = [{"job": "nobody"}, {"job": "in-bulk", "params": {"count": 10}}, {"job": "in-bulk"}, {}]
+    refused = client.post("/api/runs/bulk", json={"runs": wrong})
+    assert codes(refused) == [
+        ("/runs/0/job", "unknown-job"),
+        ("/runs/1/params/count", "out-of-range"),
+        ("/runs/3/spec", "missing"),
+    ]
+
+
+def test_the_document_says_that_a_job_may_stand_for_a_spec(client: httpx.Client) -> None:
+    schemas = client.get("/api/openapi.json").json()["components"]["schemas"]
+    assert schemas["RunWanted"].get("required", []) == []
+    assert schemas["RunsWanted"]["properties"]["runs"]["items"]["$ref"].endswith("/RunWanted")
 
 
 def test_values_that_do_not_fit_are_refused_at_their_place(client: httpx.Client) -> None:

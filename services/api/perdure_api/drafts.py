@@ -57,11 +57,12 @@ class Drafts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     runs: Annotated[tuple[Draft, ...], Meta(min_length=1, max_length=MAX_RUNS)]
 
 
-def read_run(value: object, *, clean: bool = False) -> RunRequest:
+def read_run(value: object, *, at: str = "", clean: bool = False) -> RunRequest:
     """Make a request of an object of JSON values.
 
     Args:
         value: What came in.
+        at: Where it stood, as a JSON pointer.
         clean: That no text of it can hold a NUL or half a surrogate pair, so none is looked for.
 
     Raises:
@@ -69,8 +70,8 @@ def read_run(value: object, *, clean: bool = False) -> RunRequest:
     """
     if not clean:
         refuse_bad_text(value)
-    draft = read(value, Draft)
-    return _resolved([draft], ("",))[0]
+    draft = read(value, Draft, at=at)
+    return _resolved([draft], (at,))[0]
 
 
 def read_runs(value: object, *, clean: bool = False) -> list[RunRequest]:

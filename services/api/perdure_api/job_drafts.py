@@ -3,7 +3,7 @@
 As with runs, one validator serves all doors: the API, forms, the command line and the jobs file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -16,13 +16,23 @@ from perdure_api.domain.parameters import bound, checked, definition_faults
 from perdure_api.domain.rejections import FieldError
 from perdure_api.domain.trigger_words import notes, words
 from perdure_api.domain.triggers import compiled, fires, settled
-from perdure_api.drafts import LabelKey, LabelValue, RunName, Tag, read_run, refuse_bad_text
+from perdure_api.drafts import (
+    MAX_RUNS,
+    Draft,
+    LabelKey,
+    LabelValue,
+    RunName,
+    Tag,
+    read_run,
+    read_runs,
+    refuse_bad_text,
+)
 from perdure_api.errors import Refused, invalid
-from perdure_api.fields import pointer, read
+from perdure_api.fields import MAX_FAULTS, pointer, read
 from perdure_api.kinds import kind
 from perdure_contract.identifiers import Name
 from perdure_contract.jobs import JobDefinition, Parameter, PreviewView, SchedulePlan, Value
-from perdure_contract.specs import INLINE_BYTES, BatchSpec, Limits, Retry, RunRequest
+from perdure_contract.specs import INLINE_BYTES, BatchSpec, Limits, Retry, RunRequest, Spec
 from perdure_contract.triggers import DateTrigger, Trigger
 from perdure_runtime.clock import rfc3339
 
@@ -59,6 +69,21 @@ class JobRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unique_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     retry: Retry | None = None
     limits: Limits | None = None
+
+
+class RunWanted(Draft, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run as it is asked for: `spec` says what to do, or `job` names the job that does.
+
+    With a job, what is left out is as the job says, and `params` are the values of its parameters.
+    """
+
+    spec: Spec | None = None  # type: ignore[assignment]  # a job says it instead
+
+
+class RunsWanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Many runs, requested all or none."""
+
+    runs: Annotated[tuple[RunWanted, ...], Meta(min_length=1, max_length=MAX_RUNS)]
 
 
 class ScheduleDraft(SchedulePlan, frozen=True, kw_only=True):
@@ -122,7 +147,7 @@ def read_job_run(job: Job, value: object, *, at: str = "", clean: bool = False) 
     given = to_builtins(draft)
     asked = {name: plain[name] for name in ("name", *OF_A_RUN)}
     asked |= {name: text for name, text in given.items() if text is not None and name != "params"}
-    request = read_run(asked, clean=clean)
+    request = read_run(asked, at=at, clean=clean)
     return replace(
         request,
         job=made.job,
@@ -132,16 +157,68 @@ def read_job_run(job: Job, value: object, *, at: str = "", clean: bool = False) 
     )
 
 
-def read_run_of(job: Job, value: dict[str, object], *, clean: bool = False) -> RunRequest:
-    """Make the request of a run that names its job beside what else it asks for.
+def read_wanted(
+    value: object, jobs: Mapping[str, Job], *, at: str = "", clean: bool = False
+) -> RunRequest:
+    """Make the request of a run that says what to do, or names the job that does.
+
+    Args:
+        value: What came in.
+        jobs: The jobs that are named, as far as they are there.
+        at: Where it stood, as a JSON pointer.
+        clean: That no text of it can hold what cannot be stored.
 
     Raises:
         Refused: with every fault and its JSON pointer.
     """
+    if not isinstance(value, dict) or not isinstance(value.get("job"), str):
+        return read_run(value, at=at, clean=clean)
     if value.get("spec") is not None:
-        raise invalid((FieldError("/spec", "not-both", "Give `job` or `spec`, not both."),))
+        raise invalid((FieldError(f"{at}/spec", "not-both", "Give `job` or `spec`, not both."),))
+    if value["job"] not in jobs:
+        words_said = "There is no job of this name."
+        raise invalid((FieldError(f"{at}/job", "unknown-job", words_said),))
     rest = {name: item for name, item in value.items() if name not in ("job", "spec")}
-    return read_job_run(job, rest, clean=clean)
+    return read_job_run(jobs[value["job"]], rest, at=at, clean=clean)
+
+
+def read_many_wanted(
+    value: object, jobs: Mapping[str, Job], *, clean: bool = False
+) -> list[RunRequest]:
+    """Make the requests of a bulk body; pointers are like `/runs/17/params/site`.
+
+    Raises:
+        Refused: with every fault and its JSON pointer.
+    """
+    if not jobs_named_in(value):
+        return read_runs(value, clean=clean)
+    if not clean:
+        refuse_bad_text(value)
+    faults: list[FieldError] = []
+    requests = []
+    read(value, RunsWanted)
+    for index, item in enumerate(_runs_in(value)):
+        try:
+            requests.append(read_wanted(item, jobs, at=f"/runs/{index}", clean=True))
+        except Refused as refused:
+            faults.extend(refused.errors)
+            if len(faults) >= MAX_FAULTS:
+                break
+    if faults:
+        raise invalid(tuple(faults[:MAX_FAULTS]))
+    return requests
+
+
+def jobs_named_in(value: object) -> frozenset[str]:
+    """Give the names of jobs in the body of one run or of many."""
+    asked = [value, *_runs_in(value)]
+    names = (item.get("job") for item in asked if isinstance(item, dict))
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def _runs_in(value: object) -> list[object]:
+    runs = value.get("runs") if isinstance(value, dict) else None
+    return runs if isinstance(runs, list) else []
 
 
 def read_plan(draft: ScheduleDraft, at: str = "") -> SchedulePlan:

@@ -166,7 +166,8 @@ async def new_schedule(request: HttpRequest, name: str) -> ASGIApp:
     """Ask when a job shall be run."""
     _, job = await _own_job(request, name)
     query = query_of(request)
-    asked_for = {n: query[n][:500] for n in ("expression", "timezone") if n in query}
+    names = [name for name in ("expression", "timezone") if name in query]
+    asked_for: dict[str, str] = {name: query[name][:500] for name in names}
     values = {**DEFAULTS, "when": "cron", **asked_for}
     return await _show(request, _schedule_form(job, values, {}))
 

@@ -1,6 +1,6 @@
 """Saved jobs as they are now, and their revisions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -8,8 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from perdure_api.domain.job import Job
-from perdure_api.domain.rejections import FieldError
-from perdure_api.errors import NotFoundError, invalid
+from perdure_api.errors import NotFoundError
 from perdure_api.store.codec import decode
 from perdure_api.store.event_log import read_stream
 from perdure_api.store.rows import stream_row
@@ -21,6 +20,8 @@ from perdure_contract.jobs import Change, JobDefinition, JobView, RevisionView
 COLUMNS = "stream, tenant, version, first_position, last_position, state"
 
 ONE = f"SELECT {COLUMNS} FROM perdure.streams WHERE stream = $1 AND tenant = $2"
+
+SOME = f"SELECT {COLUMNS} FROM perdure.streams WHERE tenant = $1 AND stream = ANY($2::text[])"
 
 LIST = f"""
 SELECT {COLUMNS} FROM perdure.streams
@@ -57,20 +58,13 @@ async def find_job(pool: asyncpg.Pool, tenant: str, name: str) -> tuple[StreamRo
     return row, row.state
 
 
-async def job_named_by(pool: asyncpg.Pool, tenant: str, asked: object) -> Job | None:
-    """Give the job that a request for a run names; none when it names none.
-
-    Raises:
-        Refused: when there is no such job.
-    """
-    name = asked.get("job") if isinstance(asked, dict) else None
-    if not isinstance(name, str):
-        return None
-    try:
-        return (await find_job(pool, tenant, name))[1]
-    except NotFoundError:
-        fault = FieldError("/job", "unknown-job", "There is no job of this name.")
-        raise invalid((fault,)) from None
+async def jobs_by_name(pool: asyncpg.Pool, tenant: str, names: Collection[str]) -> dict[str, Job]:
+    """Give those of some jobs that are there."""
+    if not names:
+        return {}
+    streams = [job_stream(name) for name in names]
+    states = [stream_row(record).state for record in await pool.fetch(SOME, tenant, streams)]
+    return {job.name: job for job in states if isinstance(job, Job) and not job.deleted}
 
 
 async def list_jobs(pool: asyncpg.Pool, tenant: str, *, after: str, limit: int) -> list[JobView]:

@@ -9,14 +9,20 @@ from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
 from perdure_api.commands import StoredAnswer
+from perdure_api.domain.job import Job
 from perdure_api.domain.run import Run, state_at
-from perdure_api.drafts import Draft, Drafts, read_run, read_runs
 from perdure_api.errors import NotFoundError, Unavailable
-from perdure_api.job_drafts import read_run_of
+from perdure_api.job_drafts import (
+    RunsWanted,
+    RunWanted,
+    jobs_named_in,
+    read_many_wanted,
+    read_wanted,
+)
 from perdure_api.projections import run_list
-from perdure_api.projections.jobs import job_named_by
+from perdure_api.projections.jobs import jobs_by_name
 from perdure_api.projections.run_detail import get_run, live_progress, run_view
-from perdure_api.routes.bodies import MAX_BULK_BYTES, read_json
+from perdure_api.routes.bodies import MAX_BULK_BYTES, Body, read_json
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.replies import encode, json_reply
 from perdure_api.routes.writing import (
@@ -83,7 +89,7 @@ class AsOf(Struct, frozen=True, kw_only=True):
     "/api/runs",
     permission="author",
     summary="Request a run",
-    body=Draft,
+    body=RunWanted,
     answer=RunView,
     status=HTTPStatus.CREATED,
     headers=CREATES,
@@ -91,15 +97,8 @@ class AsOf(Struct, frozen=True, kw_only=True):
 async def request_run(call: Call) -> ASGIApp:
     """Request one run and answer with it."""
     body = await read_json(call.request)
-    job = await job_named_by(call.services.database.pool, call.caller.tenant, body.value)
-    request = validated(
-        body,
-        lambda b: (
-            read_run(b.value, clean=b.clean)
-            if job is None
-            else read_run_of(job, b.value, clean=b.clean)
-        ),
-    )
+    jobs = await _named(call, body)
+    request = validated(body, lambda b: read_wanted(b.value, jobs, clean=b.clean))
     request = await call.services.with_input(call.caller, request)
     idempotency = idempotency_of(call.request, body, created)
     done = await call.services.commands.request_run(call.caller, request, idempotency=idempotency)
@@ -111,7 +110,7 @@ async def request_run(call: Call) -> ASGIApp:
     "/api/runs/bulk",
     permission="author",
     summary="Request up to 10,000 runs, all or none",
-    body=Drafts,
+    body=RunsWanted,
     answer=RequestedMany,
     status=HTTPStatus.CREATED,
     headers=CREATES,
@@ -120,10 +119,11 @@ async def request_runs(call: Call) -> ASGIApp:
     """Request many runs in one transaction."""
     async with call.services.bulk_turn():
         body = await read_json(call.request, limit=MAX_BULK_BYTES)
+        jobs = await _named(call, body)
         requests = [
             await call.services.with_input(call.caller, request, f"/runs/{index}")
             for index, request in enumerate(
-                validated(body, lambda b: read_runs(b.value, clean=b.clean))
+                validated(body, lambda b: read_many_wanted(b.value, jobs, clean=b.clean))
             )
         ]
         idempotency = idempotency_of(call.request, body, created_many)
@@ -131,6 +131,12 @@ async def request_runs(call: Call) -> ASGIApp:
             call.caller, requests, idempotency=idempotency
         )
         return answered(done.result, created_many)
+
+
+async def _named(call: Call, body: Body) -> dict[str, Job]:
+    """Give the jobs that a body names, as far as they are there."""
+    names = jobs_named_in(body.value)
+    return await jobs_by_name(call.services.database.pool, call.caller.tenant, names)
 
 
 @operation(
