@@ -10,6 +10,7 @@ from perdure_api.domain.schedule import Schedule
 from perdure_api.duties import Core
 from perdure_api.errors import Refused, Rejected
 from perdure_api.firing import run_id_for
+from perdure_api.intake.schedule_care import ScheduleCare
 from perdure_api.intake.schedule_clock import ScheduleClock
 from perdure_api.job_commands import Saved
 from perdure_api.kinds.kind import argv_of
@@ -19,12 +20,14 @@ from perdure_api.store.state import StreamRow
 from perdure_contract.jobs import FireView, JobDefinition, Parameter, SchedulePlan
 from perdure_contract.specs import CommandSpec
 from perdure_contract.triggers import CronTrigger, DateTrigger, IntervalTrigger, Trigger
+from perdure_runtime.zone_rules import zone_rules
 from tests.support.api_core import BY, read_run, running_core
 from tests.support.stack import Database, NatsUrls
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.asyncio
 HOURLY = CronTrigger(expression="0 * * * *")
+DAILY = CronTrigger(expression="30 2 * * *")
 TELLING = JobDefinition(
     spec=CommandSpec(argv=("/bin/echo", "{who}")),
     params={"who": Parameter(type="string", default="you")},
@@ -243,3 +246,37 @@ async def end(core: Core, run_id: str) -> None:
     from perdure_api.domain.run_commands import Cancel  # noqa: PLC0415 - used here only
 
     await core.commands.act(BY, run_id, Cancel())
+
+
+async def test_other_rules_of_a_zone_move_the_next_fire_time_and_nothing_that_came_due(
+    core: Core,
+) -> None:
+    pool = core.database.pool
+    ids = [await schedule(core, DAILY, timezone="Europe/Berlin") for _ in range(2)]
+    right = [(await get_schedule(pool, "default", i)).next_fire_at for i in ids]
+    for rules in ("those of last year", None):
+        await pool.execute(
+            "UPDATE perdure.schedules SET next_fire_at = next_fire_at + interval '1 hour', "
+            "zone_rules = $1",
+            rules,
+        )
+        await ScheduleCare(core.database, core.writer).tick()
+        assert [(await get_schedule(pool, "default", i)).next_fire_at for i in ids] == right
+    marks = await pool.fetch("SELECT DISTINCT zone, zone_rules FROM perdure.schedules")
+    assert [tuple(row) for row in marks] == [("Europe/Berlin", zone_rules("Europe/Berlin"))]
+
+
+async def test_what_became_of_old_fire_times_is_removed_but_for_what_is_still_open(
+    core: Core,
+) -> None:
+    pool, schedule_id = core.database.pool, await schedule(core)
+    await pool.execute(
+        "INSERT INTO perdure.schedule_fires (schedule_id, fire_at, count, outcome, why, open) "
+        "SELECT $1::text::uuid, clock_timestamp() - make_interval(days => d), 1, 'missed', "
+        "'misfire-grace', d = 95 FROM unnest(ARRAY[10, 91, 95]) AS u(d)",
+        schedule_id,
+    )
+    await ScheduleCare(core.database, core.writer).tick()
+    kept = await fires_of(pool, schedule_id, before=None, limit=9)
+    ages = [(datetime.now(UTC) - datetime.fromisoformat(fire.fire_at)).days for fire in kept]
+    assert ages == [10, 95]

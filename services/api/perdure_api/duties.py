@@ -14,6 +14,7 @@ from perdure_api.host_commands import HostCommands
 from perdure_api.intake.reaper import Reaper
 from perdure_api.intake.reports import Reports
 from perdure_api.intake.requests import Requests
+from perdure_api.intake.schedule_care import ScheduleCare
 from perdure_api.intake.schedule_clock import ScheduleClock
 from perdure_api.intake.sessions import Sessions
 from perdure_api.intake.sweep import Sweep
@@ -82,6 +83,7 @@ class Core:
             lead(self.database.url, "sweep", self._sweep.run),
             lead(self.database.url, "bulk", self._bulk.run),
             Loop("schedules", self.schedule_clock.tick).run(),
+            Loop("schedule care", ScheduleCare(self.database, self.writer).tick).run(),
             self._answer_executors(),
             self._tell_replicas(),
         ]

@@ -28,6 +28,7 @@ from perdure_api.store.batch import Batch
 from perdure_contract.facts import ScheduleFired, ScheduleMissed, ScheduleSkipped
 from perdure_contract.identifiers import job_stream, schedule_stream
 from perdure_contract.wire import Control
+from perdure_runtime.zone_rules import zone_rules
 
 Why = Literal["due", "caught-up", "waited", "triggered", "backfilled"]
 LATE_SECONDS = 5.0
@@ -67,8 +68,9 @@ UPDATE perdure.schedule_fires SET open = false
 WHERE schedule_id = ANY($1::text[]::uuid[]) AND open AND run_id = ANY($2::text[]::uuid[])"""
 
 NOTE_NEXT = """
-UPDATE perdure.schedules s SET next_fire_at = u.b, last_fire_at = coalesce(u.c, s.last_fire_at)
-FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS u(a, b, c)
+UPDATE perdure.schedules s
+SET next_fire_at = u.b, last_fire_at = coalesce(u.c, s.last_fire_at), zone_rules = u.d
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS u(a, b, c, d)
 WHERE s.schedule_id = u.a::uuid"""
 
 
@@ -113,7 +115,7 @@ class Firing:
         self._past = list(past)
         self._known: dict[str, Known] = {}
         self._notes: list[Note] = []
-        self._next: dict[str, tuple[datetime | None, datetime | None]] = {}
+        self._next: dict[str, tuple[datetime | None, datetime | None, str]] = {}
         self.told: list[tuple[str, Control]] = []
         """What executors must hear after the commit."""
 
@@ -152,7 +154,8 @@ class Firing:
             found = misfire.due(schedule.rule, schedule.plan, known.next_fire_at, batch.now)
             kept = [moment for moment in found.kept if moment not in known.taken]
             gone.extend(found.gone)
-            self._next[schedule_id] = (found.next, kept[-1] if kept else None)
+            rules = zone_rules(schedule.plan.timezone)
+            self._next[schedule_id] = (found.next, kept[-1] if kept else None, rules)
         self._admit(batch, schedule, by, misfire.Due(tuple(kept), tuple(gone), None))
 
     def backfill(self, batch: Batch, schedule: Schedule, by: Caller) -> None:
@@ -182,9 +185,8 @@ class Firing:
         if ended := [run for known in self._known.values() for run in known.ended]:
             batch.execute(NOTE_ENDED, self._ids, ended)
         if self._next:
-            following = [moments[0] for moments in self._next.values()]
-            fired = [moments[1] for moments in self._next.values()]
-            batch.execute(NOTE_NEXT, list(self._next), following, fired)
+            following, fired, rules = map(list, zip(*self._next.values(), strict=True))
+            batch.execute(NOTE_NEXT, list(self._next), following, fired, rules)
 
     def _admit(self, batch: Batch, schedule: Schedule, by: Caller, due: misfire.Due) -> None:
         known = self._known[schedule.id]

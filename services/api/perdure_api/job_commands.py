@@ -26,13 +26,15 @@ from perdure_contract.identifiers import job_stream, jobs_file_stream, schedule_
 from perdure_contract.jobs import JobDefinition, SchedulePlan, Source, Value
 from perdure_contract.triggers import DateTrigger
 from perdure_runtime.clock import new_id
+from perdure_runtime.zone_rules import zone_rules
 
 STORE_SCHEDULE = """
-INSERT INTO perdure.schedules (schedule_id, tenant, job, enabled, next_fire_at, deleted)
-VALUES ($1::text::uuid, $2, $3, $4, $5, $6)
+INSERT INTO perdure.schedules
+    (schedule_id, tenant, job, enabled, next_fire_at, deleted, zone, zone_rules)
+VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (schedule_id) DO UPDATE
 SET job = excluded.job, enabled = excluded.enabled, next_fire_at = excluded.next_fire_at,
-    deleted = excluded.deleted"""
+    deleted = excluded.deleted, zone = excluded.zone, zone_rules = excluded.zone_rules"""
 
 Answer = Done[StreamRow | StoredAnswer]
 
@@ -361,6 +363,8 @@ def change_schedule(batch: Batch, by: Caller, decided: Sequence[ScheduleFact]) -
             after.enabled,
             after.next_fire(batch.now),
             after.deleted,
+            after.plan.timezone,
+            zone_rules(after.plan.timezone),
         )
 
 

@@ -1,7 +1,7 @@
 """A schedule: its plan, and whether it fires at all."""
 
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,9 @@ from perdure_contract.facts import (
     ScheduleSkipped,
 )
 from perdure_contract.jobs import SchedulePlan, Source
+
+FIRES_KEPT: Final = timedelta(days=90)
+"""How long what became of a fire time is known; before that none can be fired later."""
 
 
 class Schedule(Struct, frozen=True, kw_only=True, omit_defaults=True):

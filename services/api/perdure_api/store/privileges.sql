@@ -13,11 +13,12 @@ GRANT SELECT ON perdure.migrations TO perdure_app;
 -- Inline rows, and who may come in.
 GRANT SELECT, INSERT, UPDATE ON
     perdure.streams, perdure.runs, perdure.refusals, perdure.tokens,
-    perdure.bulk_runs, perdure.dry_runs, perdure.schedules, perdure.schedule_fires
+    perdure.bulk_runs, perdure.dry_runs, perdure.schedules
 TO perdure_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     perdure.sessions, perdure.lanes, perdure.queue_starts, perdure.live_progress, perdure.answers,
-    perdure.login_links, perdure.web_sessions, perdure.checkpoints, perdure.items
+    perdure.login_links, perdure.web_sessions, perdure.checkpoints, perdure.items,
+    perdure.schedule_fires
 TO perdure_app;
 
 -- What the owner does for the application, one narrow function each.
