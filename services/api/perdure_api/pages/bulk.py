@@ -60,9 +60,13 @@ async def ask(request: HttpRequest) -> ASGIApp:
     fields = parse_qs(query, max_num_fields=2 * MOST_TICKED)
     action = _action(fields)
     chosen = _chosen(fields)
-    run_ids = await _ids(request, chosen)
-    services, caller = services_of(request), caller_of(request)
-    preview = await bulks.preview(services.database, caller.tenant, action, run_ids)
+    database, tenant = services_of(request).database, caller_of(request).tenant
+    if chosen.filter is None:
+        preview = await bulks.preview(database, tenant, action, list(chosen.ticked))
+    else:
+        preview = await bulks.preview_matching(
+            database, tenant, action, chosen.wanted(), limit=MAX_RUNS
+        )
     page = _question(action, chosen, preview, csrf_of(request))
     frame = frame_of(request, page.title, "runs")
     return html("bulk_new.html", {"frame": frame, "question": page})

@@ -5,12 +5,16 @@ announces is what happens unless a run changes meanwhile.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import asyncpg
 from msgspec import Struct
+from sqlalchemy import ColumnElement, column, func, literal_column, select, table, text
 
 from perdure_api.domain.bulk import Bulk, BulkAction
 from perdure_api.domain.run_commands import why_not_in
+from perdure_api.projections import run_list
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_stream_state
 from perdure_contract.facts import BulkRequested, type_name
@@ -18,17 +22,20 @@ from perdure_contract.identifiers import bulk_stream
 from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, State
 from perdure_runtime.clock import rfc3339
 
-_GROUPS = """
-SELECT CASE WHEN r.phase = 'final' AND l.state IN ('completed', 'partial', 'failed', 'cancelled')
-                 THEN l.state
-            WHEN r.phase = 'final' THEN r.state ->> 'phase'
-            WHEN r.phase <> 'pending' THEN r.phase
-            WHEN r.ready_at > clock_timestamp() THEN r.state ->> 'waits_for'
-            ELSE 'queued' END, {mark}, count(*)
-FROM perdure.runs r LEFT JOIN perdure_views.run_list l USING (run_id)
-WHERE r.run_id = ANY($1::text[]::uuid[]) AND r.tenant = $2 GROUP BY 1, 2"""
+_STATE = """
+CASE WHEN r.phase = 'final' AND l.state IN ('completed', 'partial', 'failed', 'cancelled') THEN l.state
+     WHEN r.phase = 'final' THEN r.state ->> 'phase'
+     WHEN r.phase <> 'pending' THEN r.phase
+     WHEN r.ready_at > clock_timestamp() THEN r.state ->> 'waits_for'
+     ELSE 'queued' END"""
 """Reading a field parses the whole state: of 100,000 runs that alone takes a second. So how a run ended is
 taken from the list, and a field is read only where its name is there at all."""
+
+_GROUPS = f"""
+SELECT {_STATE}, {{mark}}, count(*)
+FROM perdure.runs r LEFT JOIN perdure_views.run_list l USING (run_id)
+WHERE r.run_id = ANY($1::text[]::uuid[]) AND r.tenant = $2 GROUP BY 1, 2"""
+_RUNS = table("runs", column("run_id"), column("tenant"), schema="perdure").alias("r")
 
 _REQUESTED = """
 SELECT s.stream, s.state, s.first_position, e.time, e.actor FROM perdure.streams s
@@ -65,11 +72,32 @@ class OutcomePage(Struct, frozen=True, kw_only=True):
 
 
 async def preview(db: Database, tenant: str, action: BulkAction, run_ids: list[str]) -> BulkPreview:
-    """Tell per state what an action would touch and what not, and why not."""
+    """Tell per state what an action would touch of these runs and what not, and why not."""
+    groups = _GROUPS.format(mark=_MARKS.get(action, "false"))
+    return _previewed(action, await db.pool.fetch(groups, run_ids, tenant))
+
+
+async def preview_matching(
+    db: Database, tenant: str, action: BulkAction, wanted: run_list.Filter, *, limit: int
+) -> BulkPreview:
+    """Tell the same of all runs that pass a filter; they are counted where they lie."""
+    found = await run_list.matching(db, tenant, wanted, limit=limit)
+    state: ColumnElement[str] = literal_column(_STATE)
+    mark: ColumnElement[bool] = literal_column(_MARKS.get(action, "false"))
+    groups = (
+        select(state, mark, func.count())
+        .select_from(found.join(_RUNS, _RUNS.c.run_id == found.c.run_id))
+        .where(_RUNS.c.tenant == tenant)
+        .group_by(text("1"), text("2"))
+    )
+    async with db.engine.connect() as connection:
+        return _previewed(action, (await connection.execute(groups)).all())
+
+
+def _previewed(action: BulkAction, groups: Iterable[Sequence[Any]]) -> BulkPreview:
     by_state: Counter[str] = Counter()
     refused: Counter[tuple[State, str]] = Counter()
-    groups = _GROUPS.format(mark=_MARKS.get(action, "false"))
-    for state, is_marked, count in await db.pool.fetch(groups, run_ids, tenant):
+    for state, is_marked, count in groups:
         by_state[state] += count
         why = why_not_in(
             state,

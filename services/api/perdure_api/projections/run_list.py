@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
+    Subquery,
     cast,
     func,
     literal,
@@ -193,6 +194,17 @@ async def ids(db: Database, tenant: str, wanted: Filter, *, limit: int) -> list[
     query = select(found).order_by(found.c.created).limit(limit)
     async with db.engine.connect() as connection:
         return list(dict.fromkeys(row[0] for row in await connection.execute(query)))
+
+
+async def matching(db: Database, tenant: str, wanted: Filter, *, limit: int) -> Subquery:
+    """Give the ids and states of all runs that pass the filter, as a part of a larger query."""
+    conditions = [run_list.c.tenant == tenant, *await _conditions(db, wanted)]
+    arms = [
+        select(run_list.c.run_id, run_list.c.state).where(*conditions, *arm)
+        for arm in _arms(wanted)
+    ]
+    # What matches in two ways counts once; for more than one way there must be words.
+    return (union(*arms) if wanted.q else union_all(*arms)).limit(limit).subquery("l")
 
 
 async def wait_for(db: Database, position: int, *, seconds: float = 2.0) -> bool:

@@ -107,12 +107,9 @@ async def request_bulk(call: Call[NoQuery]) -> ASGIApp:
     body = await read_json(call.request)
     asked = validated(body, lambda b: read_clean(b, BulkRequest))
     _check(asked)
-    run_ids = await _chosen(call, asked)
     if asked.preview:
-        preview: BulkPreview = await bulks.preview(
-            call.services.database, call.caller.tenant, asked.action, run_ids
-        )
-        return json_reply(preview)
+        return json_reply(await _preview(call, asked))
+    run_ids = await _chosen(call, asked)
     options = Options(
         reason=asked.reason,
         force=asked.force,
@@ -180,12 +177,24 @@ def _check(asked: BulkRequest) -> None:
         raise invalid(tuple(faults[:100]))
 
 
+async def _preview(call: Call[NoQuery], asked: BulkRequest) -> BulkPreview:
+    database, tenant = call.services.database, call.caller.tenant
+    if asked.filter is None:
+        return await bulks.preview(database, tenant, asked.action, await _chosen(call, asked))
+    wanted = _wanted(asked.filter)
+    return await bulks.preview_matching(database, tenant, asked.action, wanted, limit=MAX_RUNS)
+
+
 async def _chosen(call: Call[NoQuery], asked: BulkRequest) -> list[str]:
     if asked.filter is None:
         return list(dict.fromkeys(asked.ids or ()))
-    fields = {name: getattr(asked.filter, name) for name in run_list.Filter.__struct_fields__}
-    wanted = run_list.Filter(**fields)
+    wanted = _wanted(asked.filter)
     return await run_list.ids(call.services.database, call.caller.tenant, wanted, limit=MAX_RUNS)
+
+
+def _wanted(said: BulkFilter) -> run_list.Filter:
+    fields = {name: getattr(said, name) for name in run_list.Filter.__struct_fields__}
+    return run_list.Filter(**fields)
 
 
 @operation(
