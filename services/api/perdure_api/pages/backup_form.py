@@ -66,6 +66,7 @@ _POINTERS: Final = {
     "/limits": "timeout",
     "/timezone": "timezone",
 }
+PRESS_DRY_RUN: Final = "Press Dry run first, and look at what it finds."
 NOT_A_TIME: Final = "Write a time like 90 s, 15 min or 2 h."
 
 
@@ -164,10 +165,12 @@ def _options_json(form: BackupForm) -> tuple[dict[str, Any], tuple[Problem, ...]
         options["bandwidth_limit"] = int(limit) if re.fullmatch(r"\d{1,10}", limit) else limit
     if links := [line.strip() for line in values["link_dest"].split("\n") if line.strip()]:
         options["link_dest"] = links
-    if seconds := values["timeout_seconds"]:
-        options["timeout_seconds"] = read_seconds(seconds)
-        if options["timeout_seconds"] is None:
+    if values["timeout_seconds"]:
+        seconds = read_seconds(values["timeout_seconds"])
+        if seconds is None:
             problems.append(_wrong("timeout_seconds", NOT_A_TIME))
+        else:
+            options["timeout_seconds"] = round(seconds)
     if not values["delete"]:
         # They say nothing without it, and stay in their fields.
         options.pop("delete_excluded", None)
@@ -232,6 +235,8 @@ def problems_of(errors: Sequence[FieldError]) -> tuple[Problem, ...]:
 
 def _problem(error: FieldError) -> Problem:
     pointer, message = error.pointer, error.message
+    if error.code == "dry-run-needed":
+        message = PRESS_DRY_RUN
     row = re.match(r"/spec/options/filters/(\d+)", pointer)
     if row is not None:
         return Problem(field=f"row-{row[1]}", label=f"Rule {int(row[1]) + 1}", message=message)

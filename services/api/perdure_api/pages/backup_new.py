@@ -25,7 +25,7 @@ from perdure_api.pages.backup_form import (
     typed,
     values_of,
 )
-from perdure_api.pages.backup_picture import picture, tested, typed_paths
+from perdure_api.pages.backup_picture import picture, put_through, typed_paths
 from perdure_api.pages.backup_preview import preview_of
 from perdure_api.pages.directories import Place, look, names_in, paths_in
 from perdure_api.pages.rendering import html
@@ -188,7 +188,7 @@ async def _context(request: HttpRequest, form: BackupForm) -> BackupPage:
         roots=_roots(request),
         picture=picture(source, destination, names),
         preview=await preview_of(services, caller_of(request).tenant, form, dry),
-        tester=tested(filters_of(form), typed_paths(form["tried"])),
+        tester=put_through(filters_of(form), typed_paths(form["tried"])),
         dry=dry,
     )
 

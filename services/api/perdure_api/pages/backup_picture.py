@@ -34,7 +34,7 @@ def picture(source: str, destination: str, names: Sequence[str]) -> Picture:
     )
 
 
-def tested(rules: Sequence[FilterRow], paths: Sequence[str]) -> Tester:
+def put_through(rules: Sequence[FilterRow], paths: Sequence[str]) -> Tester:
     """Put paths through the rules."""
     tried = tuple(_tried(rules, path) for path in paths[:MOST_TRIED])
     if not tried:
