@@ -1,6 +1,5 @@
 """What one call of a function gets, says and leaves: real agent, warden, keeper and worker."""
 
-import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -360,5 +359,9 @@ async def test_a_killed_warden_takes_its_workers_with_it(
     await api.opened(sessions + 1)
 
     assert grant.attempt in api.sessions[-1].lost
-    assert not is_there(f"/proc/{worker}")
-    assert json.dumps((await api.call("add", 1)).result) == "2"
+    assert (await api.call("add", 1)).result == 2
+
+    async def gone() -> bool:
+        return not is_there(f"/proc/{worker}")
+
+    await becomes(gone, what="the end of the worker")

@@ -87,6 +87,8 @@ class CallKeeper(Keeper):
             except WorkerGone:  # it died while it had nothing to do
                 worker = self._warm.fresh(path)
                 worker.call(call, *ends)
+        except WorkerGone as error:
+            raise OSError("it ends at once") from error
         finally:
             for end in ends:
                 os.close(end)
