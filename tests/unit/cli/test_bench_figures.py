@@ -22,4 +22,6 @@ def test_numbers_of_a_peer_get_our_names_and_what_failed_is_left_out() -> None:
         b'{"note": "x", "versions": {}, "w1": [{"jobs_s": 1200.0}, {"jobs_s": 1300.0}], '
         b'"w3": [{"p50": 4.5, "p99": 9.0, "n": 200}], "w4": [{"error": "TimeoutError"}]}'
     )
-    assert translate(results) == {"request": 1300.0, "function_p50": 4.5, "function_p99": 9.0}
+    told = translate(results, ("w1", "w3", "w4"))
+    assert told == {"request": 1300.0, "function_p50": 4.5, "function_p99": 9.0}
+    assert translate(results, ("w1",)) == {"request": 1300.0}

@@ -7,7 +7,7 @@ numbers in
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,15 +56,15 @@ class Peer:
         if answer.returncode != 0:
             message = f"The script of {self.name} failed with code {answer.returncode}."
             raise RuntimeError(message)
-        return translate((self.home / "results" / f"{self.name}.json").read_bytes())
+        return translate((self.home / "results" / f"{self.name}.json").read_bytes(), words)
 
 
-def translate(results: bytes) -> dict[str, float]:
-    """Give our figures from a peer's results; what it does not measure is left out."""
+def translate(results: bytes, words: Collection[str]) -> dict[str, float]:
+    """Give our figures from a peer's results; what was not asked or not measured is left out."""
     told = msgspec.json.decode(results, type=dict[str, msgspec.Raw])
     measured = {}
     for (measure, number), figure in TRANSLATED.items():
-        if measure in told:
+        if measure in words and measure in told:
             rounds = msgspec.json.decode(told[measure], type=_Rounds)
             values = [
                 value for each in rounds if isinstance(value := each.get(number), int | float)
