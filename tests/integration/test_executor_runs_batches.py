@@ -119,6 +119,30 @@ async def test_without_its_items_or_its_program_a_batch_is_rejected(
         assert words in ended.failure.message
 
 
+async def test_what_waits_for_its_items_can_be_cancelled_and_outlives_the_agent(
+    api: PlayedApi, executor: ExecutorProcess, counted: Path
+) -> None:
+    api.hold_items = True
+    given_up = granted(api, "true", numbers(1, 3))
+    waiting = granted(api, "echo $1 >>$2", numbers(1, 3), str(counted))
+    await api.say(given_up, waiting)
+
+    async def both_ask() -> bool:
+        return api.items_asked >= 4
+
+    await becomes(both_ask, what="items are asked for")
+    await api.say(Cancel(attempt=given_up.attempt))
+    assert (await api.ended(given_up.attempt)).outcome == "cancelled"
+    executor.kill_agent()
+    sessions = len(api.sessions)
+    executor.start()
+    await api.opened(sessions + 1)
+    api.hold_items = False
+
+    assert (await api.ended(waiting.attempt)).outcome == "completed"
+    assert begun(counted) == [1, 2, 3]
+
+
 async def test_too_many_failures_end_it_in_plain_words(
     api: PlayedApi, executor: ExecutorProcess
 ) -> None:

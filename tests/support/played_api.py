@@ -36,6 +36,9 @@ class PlayedApi:
         self.blobs: dict[str, bytes] = {}
         self.items: dict[Attempt, list[wire.ItemToDo]] = {}
         self.page_items = 1000
+        self.hold_items = False
+        """While true nobody gets items."""
+        self.items_asked = 0
         self.live: list[tuple[str, bytes]] = []
         self.refuse_session: str | None = None
         self.session_over = False
@@ -223,6 +226,10 @@ class PlayedApi:
 
     async def _items(self, message: Msg) -> None:
         asked = wire.decode(message.data, wire.FetchItems)
+        self.items_asked += 1
+        if self.hold_items:
+            await self._answer(message, unavailable=wire.Unavailable(why="held"))
+            return
         items = self.items.get(asked.attempt)
         if items is None:
             await self._answer(message, items=wire.ItemsPage(gone=True))
