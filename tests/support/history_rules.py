@@ -4,6 +4,7 @@ This is a second, independent reading of the log: it shares no code with the dom
 there does not hide here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -34,7 +35,7 @@ from perdure_contract.facts import (
     RunRestarted,
     RunResumed,
 )
-from perdure_contract.items import ItemCounts
+from perdure_contract.items import ItemCounts, Outcome
 
 
 def broken_rules(history: Sequence[RunFact]) -> list[str]:
@@ -50,8 +51,20 @@ def broken_rules(history: Sequence[RunFact]) -> list[str]:
     return reading.broken
 
 
+def items_told(history: Sequence[RunFact]) -> dict[int, Outcome]:
+    """Give what became of each item of a batch; none of those that are open."""
+    reading = _Reading()
+    for fact in history:
+        reading.read_items(fact)
+    return {ordinal: outcome for ordinal, (outcome, _) in reading.items.items()}
+
+
 class _Reading:
     def __init__(self) -> None:
+        self.total: int | None = None
+        """Of a batch: how many items it has."""
+        self.items: dict[int, tuple[Outcome, int]] = {}
+        """Items that have an outcome, with the checkpoint that it came with."""
         self.broken: list[str] = []
         self.open: int | None = None
         self.last = 0
@@ -81,6 +94,7 @@ class _Reading:
         self.demand(
             isinstance(fact, RunRequested) == (previous is None), "a history begins with a request"
         )
+        self.read_items(fact)
         match fact:
             case RunRequested():
                 self.works_on = fact.limits.when_cut_off == "continue"
@@ -145,17 +159,83 @@ class _Reading:
                     isinstance(previous, RunRequested), "items are planned with the request"
                 )
             case RunItemsRecorded():
-                self.demand(fact.attempt == self.open, "only the open attempt records items")
+                self.is_of_the_open_attempt(fact.attempt)
+                self.demand(fact.number > self.checkpoint, "numbers of checkpoints go up")
             case RunItemsRetried():
                 self.demand(self.final, "items of an ended run are tried again")
                 self.final = False
             case RunPartiallyCompleted():
-                self.demand(fact.attempt == self.open, "only the open attempt completes a run")
-                if isinstance(fact.items, ItemCounts):
-                    self.demand(fact.items.failed > 0, "some of its items have failed")
+                self.is_of_the_open_attempt(fact.attempt)
                 self.ends()
             case _:
                 assert_never(fact)
+
+    def read_items(self, fact: RunFact) -> None:
+        """Fold what a fact tells of the items of a batch."""
+        match fact:
+            case RunItemsPlanned():
+                self.total = fact.total
+            case RunItemsRecorded():
+                self.record(fact)
+            case RunCheckpointed() if self.total is not None:
+                self.demand(fact.cursor == self.leading(), f"the first {self.leading()} are final")
+            case RunItemsRetried():
+                self.choose(fact)
+            case RunResumed() if isinstance(fact.items, ItemCounts):
+                self.items = {o: had for o, had in self.items.items() if had[1] <= fact.checkpoint}
+                self.demand(fact.items == self.counts(), f"{self.counts()} are left")
+                self.demand(fact.cursor == self.leading(), f"the first {self.leading()} are final")
+            case RunResumed() if self.total is not None:
+                self.demand(fact.checkpoint == self.checkpoint, "an older one forgets outcomes")
+            case RunRestarted(from_checkpoint=None):
+                self.items = {}
+            case RunCompleted() | RunPartiallyCompleted() | RunCancelled() | AttemptFailed():
+                if self.total is not None and isinstance(fact.items, ItemCounts):
+                    self.demand(fact.items == self.counts(), f"there are {self.counts()}")
+                    ended_well = fact.items.failed + fact.items.pending == 0
+                    if isinstance(fact, RunCompleted | RunPartiallyCompleted):
+                        told = isinstance(fact, RunCompleted)
+                        self.demand(told == ended_well, "only what did everything is complete")
+            case _:
+                pass
+
+    def record(self, fact: RunItemsRecorded) -> None:
+        for span in fact.spans:
+            for ordinal in range(span.first, span.last + 1):
+                self.demand(ordinal not in self.items, f"item {ordinal} has an outcome already")
+                self.demand(1 <= ordinal <= (self.total or 0), f"there is no item {ordinal}")
+                self.items[ordinal] = (span.outcome, fact.number)
+        failed = [i.ordinal for i in fact.failures]
+        self.demand(
+            all(self.items.get(o, ("",))[0] == "failed" for o in failed), "what is named failed"
+        )
+        self.demand(fact.cursor == self.leading(), f"the first {self.leading()} are final")
+
+    def choose(self, fact: RunItemsRetried) -> None:
+        named = {o for span in fact.items for o in range(span.first, span.last + 1)}
+        failed = {o for o, (outcome, _) in self.items.items() if outcome == "failed"}
+        chosen = named or failed
+        self.demand(bool(chosen) and chosen <= failed, "only failed items are tried again")
+        self.demand(fact.count == len(chosen), f"these are {len(chosen)}")
+        self.items = {o: had for o, had in self.items.items() if o not in chosen}
+        self.demand(fact.cursor == self.leading(), f"the first {self.leading()} are final")
+
+    def leading(self) -> int:
+        """Give how many items, from the first on, have an outcome without a gap."""
+        leading = 0
+        while leading + 1 in self.items:
+            leading += 1
+        return leading
+
+    def counts(self) -> ItemCounts:
+        outcomes = Counter(outcome for outcome, _ in self.items.values())
+        return ItemCounts(
+            total=self.total or 0,
+            done=outcomes["done"],
+            failed=outcomes["failed"],
+            skipped=outcomes["skipped"],
+            filtered=outcomes["filtered"],
+        )
 
     def follows(self, previous: RunFact | None, *kinds: type[RunFact]) -> None:
         self.demand(isinstance(previous, kinds), "it follows the end of an attempt")

@@ -120,6 +120,9 @@ def _not_open(run: Run, attempt: Attempt, kind: Kind) -> Heard:
 
 
 def _checkpoint(run: Run, attempt: Attempt, finding: Checkpoint) -> Heard:
+    if run.items is not None:
+        # The checkpoints of a batch are its items'; what a single one marks is lost with it.
+        return Heard("accepted")
     last = 0 if run.checkpoint is None else run.checkpoint.number
     if finding.number <= last:
         return Heard("duplicate", why=f"checkpoint {finding.number} was known")
@@ -170,9 +173,11 @@ def _ended(
     result: dict[str, Json] = {"result": end.result, "result_blob": result_blob}
     number = attempt.number
     match end.outcome:
-        case "completed" if run.items is not None and run.items.pending + run.items.failed > 0:
+        case "completed" | "partial" if run.items is not None:
             # Only what did all there was to do is complete: nothing leads back from there.
-            return (RunPartiallyCompleted(run=run.id, attempt=number, **common, **result),)
+            whole = run.items.pending + run.items.failed == 0
+            fact = RunCompleted if whole else RunPartiallyCompleted
+            return (fact(run=run.id, attempt=number, **common, **result),)
         case "completed":
             return (RunCompleted(run=run.id, attempt=number, **common, **result),)
         case "partial":
