@@ -47,13 +47,18 @@ async def running_core(
     *,
     lease_seconds: float = 60,
     stuck_after_seconds: float = 86400,
+    backup_roots: tuple[str, ...] = (),
 ) -> AsyncIterator[Core]:
     """Run a core's duties for as long as the block lasts."""
     nats = NatsConnection(nats_url, name="api under test")
     await nats.connect(patience_seconds=5)
     database = await Database.connect(database_url)
     core = Core(
-        database, nats, lease_seconds=lease_seconds, stuck_after_seconds=stuck_after_seconds
+        database,
+        nats,
+        lease_seconds=lease_seconds,
+        stuck_after_seconds=stuck_after_seconds,
+        backup_roots=backup_roots,
     )
     tasks = [asyncio.ensure_future(duty) for duty in core.duties()]
     try:

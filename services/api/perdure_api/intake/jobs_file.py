@@ -106,11 +106,11 @@ class JobsFileWatch:
         return LOOK_SECONDS
 
     async def load(self, data: bytes) -> None:
-        """Take over what a file says, or record its faults; the same content again does nothing."""
+        """Take over what a file says, or record its faults; the same content again changes nothing."""
         sha256 = hashlib.sha256(data).hexdigest()
         record = await self._database.pool.fetchrow(STATE, jobs_file_stream(self._tenant))
         known = None if record is None else stream_row(record).state
-        if isinstance(known, JobsFile) and known.sha256 == sha256:
+        if isinstance(known, JobsFile) and known.sha256 == sha256 and not known.faults:
             return
         checked = await asyncio.to_thread(read_entries, data, self._tenant)
         loading = _Loading(self._tenant, self._path.name, sha256, checked.entries, checked.faults)
@@ -175,9 +175,13 @@ class _Loading:
         """Make the jobs what the file says; nothing when another replica has done it."""
         stream = jobs_file_stream(self._by.tenant)
         known = batch.state(stream)
-        if isinstance(known, JobsFile) and known.sha256 == self._sha256:
+        same = isinstance(known, JobsFile) and known.sha256 == self._sha256
+        before = known.faults if isinstance(known, JobsFile) and same else None
+        if before == ():
             return lambda: None
         faults = self._faults or tuple(self._conflicts(batch))
+        if before == faults:
+            return lambda: None
         if faults:
             fact = JobsFileRefused(file=self._file, sha256=self._sha256, faults=faults)
             batch.append(stream, (fact,), self._by)
@@ -206,7 +210,7 @@ class _Loading:
             known = _job(batch, entry.name)
             is_new = known is None or known.definition.spec != backup.spec
             if not words and is_new and self.checks.lacks_proof(backup):
-                words = [DRY_RUN_NEEDED]
+                words = [f"{DRY_RUN_NEEDED} Then save this file once more."]
             for message in words:
                 line, column = entry.place
                 yield FileFault(line=line, column=column, message=message)
