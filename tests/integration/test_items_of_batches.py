@@ -28,6 +28,7 @@ from tests.support.api_core import (
     running_core,
 )
 from tests.support.batches import batch_of, done, failed, recorded, rows_of, to_do
+from tests.support.checker import checked
 from tests.support.stack import Database, NatsUrls
 
 pytestmark = pytest.mark.asyncio
@@ -72,7 +73,7 @@ async def until_228(core: Core, executor: PlayedExecutor) -> tuple[str, wire.Att
 
 
 async def test_what_was_lost_at_228_goes_on_with_229_and_the_eleven_wait_to_be_asked_for(
-    core: Core, executor: PlayedExecutor
+    core: Core, executor: PlayedExecutor, module_database: Database
 ) -> None:
     run_id, attempt = await until_228(core, executor)
     failure = facts.Failure(reason="timeout", message="too long")
@@ -107,6 +108,7 @@ async def test_what_was_lost_at_228_goes_on_with_229_and_the_eleven_wait_to_be_a
     happened = await event_types(core, run_id)
     assert happened[:4] == ["requested", "items-planned", "attempt-started", "items-recorded"]
     assert happened[-4:] == ["attempt-started", "items-recorded", "checkpointed", "completed"]
+    await checked(module_database.url)
 
 
 async def test_an_outcome_counts_once_whoever_repeats_it(

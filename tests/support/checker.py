@@ -8,6 +8,7 @@
 | the fold of a stream's events is its inline row, and the row's columns fit | `_runs`, `_streams` |
 | what was answered is there, and once | `_answered` |
 | nothing that could start waits while a fitting executor is idle | `_idle` |
+| the rows of a batch's items are what its events tell | `_runs` |
 | `PERDURE_EVENTS` is an ordered copy of the end of the log, position N at sequence N | `_copy` |
 """
 
@@ -35,7 +36,7 @@ from perdure_api.store.state import (
 from perdure_contract import envelope, subjects
 from perdure_contract.envelope import Event
 from perdure_contract.facts import AnyFact, RunFact
-from tests.support.history_rules import broken_rules
+from tests.support.history_rules import broken_rules, items_told
 from tests.support.waiting import becomes
 
 HEALED_SECONDS = 60
@@ -61,6 +62,8 @@ class Store:
     runs: dict[str, asyncpg.Record]
     streams: dict[str, asyncpg.Record]
     facts: dict[str, list[tuple[Event, AnyFact]]] = field(default_factory=dict)
+    items: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Of each batch: the outcomes of its items."""
 
     def short(self, stream: str) -> list[str]:
         """Give the names of a stream's events, like `run.requested`."""
@@ -112,6 +115,9 @@ async def _read(connection: asyncpg.Connection) -> Store:
         times = dict(await connection.fetch("SELECT position, time FROM perdure.events"))
         runs = await connection.fetch("SELECT *, run_id::text AS id FROM perdure.runs")
         streams = await connection.fetch("SELECT * FROM perdure.streams")
+        items = await connection.fetch(
+            "SELECT run_id::text, ordinal, outcome FROM perdure.items WHERE outcome IS NOT NULL"
+        )
     store = Store(
         head.position,
         head.chain,
@@ -121,6 +127,8 @@ async def _read(connection: asyncpg.Connection) -> Store:
         {row["id"]: row for row in runs},
         {row["stream"]: row for row in streams},
     )
+    for run_id, ordinal, outcome in items:
+        store.items.setdefault(run_id, {})[ordinal] = outcome
     for event in events:
         fact = codec.decode(event.type, event.data)
         store.facts.setdefault(event.stream, []).append((event, fact))  # type: ignore[arg-type]
@@ -167,6 +175,10 @@ def _runs(store: Store) -> Iterable[str]:
         if (stored := decode_run(row["state"])) != run:
             yield f"run {run_id}: the row is not the fold:\n  {stored}\n  {run}"
         yield from _columns(run, row, [event for event, _ in told[run_id]])
+        items = {} if run.deleted else items_told(history)
+        if (kept := store.items.get(run_id, {})) != items:
+            parted = sorted(dict(items.items() ^ kept.items()))
+            yield f"run {run_id}: items {parted[:20]} are not as its events tell"
 
 
 def _columns(run: Run, row: asyncpg.Record, events: list[Event]) -> Iterable[str]:
