@@ -11,19 +11,31 @@ from tests.support.system import System
 pytestmark = pytest.mark.acceptance
 
 SCRIPT = "echo out; echo err >&2; printf '\\033[31mred\\033[0m\\n'; exit 3"
+EACH = {"kind": "python", "func": "perdure.demo:fail", "args": ["{text}"]}
+ITEMS = [
+    {"key": "<img src=x onerror=alert(1)>", "text": "several\nlines <script>alert(1)</script>"},
+    {"key": "long " * 30, "text": "x" * 1000},
+]
 PAGES = (
     "/",
     "/runs",
     "/runs?state=nonsense",
     "/runs?q=nothing-like-it",
     "/runs/new",
+    "/runs/new?kind=batch",
     "/runs/{run}",
     "/runs/{run}?tab=log&times=1&wrap=1",
     "/runs/{run}?tab=log&q=out",
     "/runs/{run}?tab=events&at=2",
     "/runs/{run}?tab=attempts",
     "/runs/{run}?tab=definition",
+    "/runs/{run}?tab=metrics",
     "/runs/{run}/restart",
+    "/runs/{batch}",
+    "/runs/{batch}?tab=items",
+    "/runs/{batch}?tab=definition",
+    "/runs/{batch}/items/2",
+    "/runs/{batch}/retry-items?chosen=1&item=2",
     "/runs/{waiting}",
     "/runs/{waiting}/cancel",
     "/bulk/new?action=cancel&all=1",
@@ -32,6 +44,10 @@ PAGES = (
     "/refusals",
     "/events",
     "/events/perdure.run.requested.v1",
+    "/jobs",
+    "/jobs/new",
+    "/schedules",
+    "/timeline",
     "/queues",
     "/queues/default/limits",
     "/executors",
@@ -49,12 +65,14 @@ def runs(running_system: System) -> Iterator[dict[str, str]]:
                 "retry": {"max_attempts": 2, "initial_seconds": 0.1},
             },
             {"spec": {"kind": "command", "argv": ["/bin/true"]}, "labels": {"gpu": "none-has-it"}},
+            {"spec": {"kind": "batch", "items": ITEMS, "each": EACH}},
         ]
-        run, waiting = (
+        run, waiting, batch = (
             client.post("/api/runs", json=body).raise_for_status().json()["id"] for body in asked
         )
     running_system.run_that(run, lambda found: found["state"] == "failed")
-    yield {"run": run, "waiting": waiting}
+    running_system.run_that(batch, lambda found: found["state"] == "partial")
+    yield {"run": run, "waiting": waiting, "batch": batch}
     with running_system.client() as client:
         client.post(f"/api/runs/{waiting}/cancel", json={}).raise_for_status()
 
