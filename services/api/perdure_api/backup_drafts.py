@@ -12,7 +12,7 @@ from perdure_api.projections.executors import list_executors
 from perdure_api.store.database import Database
 from perdure_contract.objects import BackupPreview
 from perdure_contract.rsync.command import argv
-from perdure_contract.rsync.sentences import warnings, words
+from perdure_contract.rsync.sentences import number_of, warnings, words
 from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import RunRequest
 
@@ -43,23 +43,20 @@ async def preview(
     Raises:
         Rejected: when its host is unknown or a path lies outside of the roots.
     """
-    backups = [replace(backup, proven=True) for backup in backups_of("", spec)]
+    backups = list(backups_of("", spec))
     checks = BackupChecks(tenant, roots, backups)
     await checks.look_up(database.pool)
-    checks.refuse()
-    asked = BackupChecks(tenant, roots, list(backups_of("", spec)))
-    await asked.look_up(database.pool)
-    needed = any(asked.lacks_proof(backup) for backup in backups_of("", spec))
+    checks.refuse_places()
     executors = await list_executors(database.pool, tenant)
     versions = [
         e.programs["rsync"] for e in executors if e.state == "live" and "rsync" in e.programs
     ]
-    said = warnings(spec, min(versions, default=None))
+    said = warnings(spec, min(versions, key=number_of, default=None))
     return BackupPreview(
         argv=argv(checks.resolved(spec)),
         words=words(spec),
         warnings=said if versions else (NO_EXECUTOR, *said),
-        dry_run_needed=needed,
+        dry_run_needed=any(map(checks.lacks_proof, backups)),
     )
 
 

@@ -78,11 +78,7 @@ class BackupChecks:
         Raises:
             Rejected: with every fault.
         """
-        faults = tuple(fault for backup in self._backups for fault in self.faults(backup))
-        if faults:
-            code = faults[0].code if len({fault.code for fault in faults}) == 1 else "validation"
-            words = f"{len(faults)} field{'s need' if len(faults) > 1 else ' needs'} attention."
-            raise Rejected(Rejection(code=code, message=words, errors=faults))
+        self.refuse_places()
         unproven = tuple(
             FieldError(f"{backup.at}/options/delete", "dry-run-needed", DRY_RUN_NEEDED)
             for backup in self._backups
@@ -92,6 +88,18 @@ class BackupChecks:
             raise Rejected(
                 Rejection(code="dry-run-needed", message=DRY_RUN_NEEDED, errors=unproven)
             )
+
+    def refuse_places(self) -> None:
+        """Refuse unknown hosts, and paths outside of their roots.
+
+        Raises:
+            Rejected: with every fault.
+        """
+        faults = tuple(fault for backup in self._backups for fault in self.faults(backup))
+        if faults:
+            code = faults[0].code if len({fault.code for fault in faults}) == 1 else "validation"
+            words = f"{len(faults)} field{'s need' if len(faults) > 1 else ' needs'} attention."
+            raise Rejected(Rejection(code=code, message=words, errors=faults))
 
     def faults(self, backup: Backup) -> Iterator[FieldError]:
         """Find what is wrong with its host and its places."""
