@@ -286,6 +286,15 @@ def test_the_command_line_and_python_meet_the_same_guard(
     assert code == 0, said
     assert [path.name for path in copy.iterdir()] == ["new"]
 
+    saved = ["--address", "nas.example.org", "--user", "me", "--key", "/etc/key", "--root", "/srv"]
+    for words, code in (
+        (["save", "nas", *saved, "--host-key", "ssh-ed25519 " + "A" * 68], 0),
+        (["save", "bad", *saved, "--host-key", "none"], 2),
+        (["delete", "nas"], 0),
+    ):
+        done = CliRunner().invoke(root, ["host", *words], catch_exceptions=False)
+        assert done.exit_code == code, done.output
+
     with perdure.Client(endpoint.url, endpoint.admin_token) as client:
         (copy / "old").write_text("x")
         spec = perdure.RsyncSpec(

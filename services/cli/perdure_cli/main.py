@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "up": Lazy("perdure_cli.up:up", "Start everything on this machine, servers included."),
     "run": Lazy("perdure_cli.runs:run", "Submit, list, show, follow and steer runs."),
     "rsync": Lazy("perdure_cli.rsync:rsync", "Preview and run backups with rsync."),
+    "host": Lazy("perdure_cli.hosts:host", "Save the hosts that backups name."),
     "job": Lazy("perdure_cli.jobs:job", "Save, run and check jobs."),
     "schedule": Lazy("perdure_cli.schedules:schedule", "Have jobs run by the clock."),
     "queue": Lazy("perdure_cli.queues:queue", "List, limit, pause and resume queues."),
