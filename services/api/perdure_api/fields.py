@@ -18,6 +18,7 @@ from msgspec import inspect
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
 from perdure_contract.identifiers import NAME_PATTERN
+from perdure_contract.rsync.spec import BANDWIDTH
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ PATTERN_WORDS: Final = {
         "bad-label",
         "Lower-case letters, digits and _ . / -; 1 to 63 of them; the first is a letter or digit.",
     ),
+    BANDWIDTH: ("bad-rate", "KiB a second, or with a unit, like 1.5M."),
     LABEL_VALUE: (
         "bad-label",
         "Letters, digits and _ . / -; 1 to 63 of them; the first is a letter or digit.",
