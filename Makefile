@@ -22,7 +22,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 ##@ Test
-.PHONY: test test-tools test-unit test-fault load load-bulk load-items load-rsync load-walk cover
+.PHONY: test test-tools test-unit test-fault load load-bulk load-items load-rsync load-schedules load-walk cover
 test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
 	$(PYTEST) tests --ignore=tests/load
 
@@ -47,6 +47,10 @@ load-items: $(READY) ## A batch of 1,000,000 items, cancelled and resumed (COUNT
 load-rsync: $(READY) test-tools ## Backups of 20,000 files and of 2 GB, killed and cancelled (FILES=, BYTES=)
 	PERDURE_TEST_BACKUP_FILES=$(or $(FILES),20000) PERDURE_TEST_BACKUP_BYTES=$(or $(BYTES),2000000000) \
 	  $(PYTEST) -q -s tests/load/test_large_backups.py
+
+load-schedules: $(READY) ## 200 schedules under kills for MINUTES=10, and COUNT=10000 at rest; prints a table
+	PERDURE_TEST_SCHEDULE_MINUTES=$(or $(MINUTES),10) PERDURE_TEST_SCHEDULES=$(or $(COUNT),10000) \
+	  $(PYTEST) -q -s tests/load/test_many_schedules.py
 
 load-walk: $(READY) ## 2,000 runs under random actions, kills and pauses (COUNT=, SEED=), then checked
 	PERDURE_TEST_SYSTEM_WALK_RUNS=$(or $(COUNT),2000) PERDURE_TEST_SYSTEM_WALK_SEED=$(or $(SEED),1) \

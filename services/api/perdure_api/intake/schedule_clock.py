@@ -26,7 +26,8 @@ MIN_PAUSE_SECONDS: Final = 0.01
 LOOK = """
 WITH due AS (
     SELECT schedule_id FROM perdure.schedules
-    WHERE next_fire_at <= clock_timestamp() ORDER BY next_fire_at LIMIT $1
+    -- As a subquery the time is asked for once, and the index is read no further than to it.
+    WHERE next_fire_at <= (SELECT clock_timestamp()) ORDER BY next_fire_at LIMIT $1
 ), stayed AS (
     SELECT DISTINCT schedule_id FROM perdure.schedule_fires WHERE outcome = 'waiting'
 ), free AS (
@@ -42,7 +43,8 @@ SELECT s.schedule_id::text, s.job,
        ARRAY(SELECT f.run_id::text FROM perdure.schedule_fires f
              WHERE f.schedule_id = s.schedule_id AND f.open)
 FROM perdure.schedules s
-WHERE s.enabled AND s.schedule_id IN (SELECT schedule_id FROM due UNION SELECT schedule_id FROM free)"""
+WHERE s.enabled
+  AND s.schedule_id = ANY(ARRAY(SELECT schedule_id FROM due UNION SELECT schedule_id FROM free))"""
 
 NEXT = """
 SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp())::float8 FROM perdure.schedules

@@ -34,6 +34,7 @@ from perdure_api.pages import (
     run_result,
     runs,
     schedule_actions,
+    schedule_edit,
     schedules,
     upload_items,
 )
@@ -62,6 +63,7 @@ _HANDLERS: Final[list[HTTPRouteHandler]] = [
     *backups.HANDLERS,
     *schedules.HANDLERS,
     *plan_timeline.HANDLERS,
+    *schedule_edit.HANDLERS,
     *schedule_actions.HANDLERS,
     *live.HANDLERS,
     *event_catalogue.HANDLERS,

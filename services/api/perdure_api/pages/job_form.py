@@ -322,9 +322,13 @@ def inputs_of(
 def given_of(
     params: Mapping[str, Parameter], fields: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Take the values of parameters from a sent form; an empty field leaves the default."""
-    texts = {name: fields.get(f"v-{name}", [""])[-1].strip() for name in params}
-    return {n: parameters.typed_value(params[n].type, text) for n, text in texts.items() if text}
+    """Take the values of parameters from a sent form; what is as the default stays the default."""
+    given = {}
+    for name, parameter in params.items():
+        text = fields.get(f"v-{name}", [""])[-1].strip()
+        if text and text != parameters.shown(parameter.default):
+            given[name] = parameters.typed_value(parameter.type, text)
+    return given
 
 
 def saved_definition(draft: JobDraft) -> JobDefinition:
