@@ -114,7 +114,7 @@ def test_a_file_within_the_roots_is_read_once(
         json={"spec": {"kind": "batch", "file": str(tmp_path / "bad.csv"), "each": each}},
     )
     problem = answer.json()
-    assert (problem["type"], problem["row"], problem["column"]) == ("/problems/bad-input", "2", "2")
+    assert (problem["type"], problem["row"], problem["column"]) == ("/problems/bad-input", 2, 2)
     assert problem["errors"][0]["pointer"] == "/spec/file"
     assert "UTF-8" in problem["detail"]
 
@@ -148,11 +148,11 @@ def test_what_cannot_be_a_batch_is_refused_where_it_stands(
 
 def test_uploads_that_are_wrong_name_row_and_column(client: httpx.Client) -> None:
     for body, row, column in (
-        (b"a,b\n1,2\n3\n", "3", "2"),
-        (b'a,b\n1,"2\n', "2", "2"),
-        (b"key,b\nx,1\nx,2\n", "3", None),
-        (b"a,b\n", "1", None),
-        (b"", "1", None),
+        (b"a,b\n1,2\n3\n", 3, 2),
+        (b'a,b\n1,"2\n', 2, 2),
+        (b"key,b\nx,1\nx,2\n", 3, None),
+        (b"a,b\n", 1, None),
+        (b"", 1, None),
     ):
         answer = client.post("/api/uploads", content=body, headers={"Content-Type": "text/csv"})
         problem = answer.json()

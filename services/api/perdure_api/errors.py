@@ -39,7 +39,7 @@ class Refused(ApiError):
         *,
         errors: tuple[FieldError, ...] = (),
         headers: tuple[tuple[str, str], ...] = (),
-        more: dict[str, str] | None = None,
+        more: dict[str, str | int] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code

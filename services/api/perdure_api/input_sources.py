@@ -59,9 +59,9 @@ async def stage_file(
         return await stage(pool, tenant, read_items(source, kind))
     except BadInputError as error:
         fault = FieldError(at, "bad-input", str(error))
-        more = {"row": str(error.row)}
+        more: dict[str, str | int] = {"row": error.row}
         if error.column is not None:
-            more["column"] = str(error.column)
+            more["column"] = error.column
         raise Refused("bad-input", str(error), errors=(fault,), more=more) from error
 
 

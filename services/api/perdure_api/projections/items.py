@@ -25,6 +25,8 @@ FINAL: Final[frozenset[str]] = frozenset({"done", "failed", "skipped", "filtered
 CHUNKS_AT_ONCE: Final = 4
 SEARCHED_CHUNKS: Final = 40
 """Chunks that hold something wanted and are taken apart for one page; more follow on the next."""
+COUNTED_ITEMS: Final = 200_000
+"""So many are counted for one page to find those that are open."""
 FEW_PENDING: Final = 10_000
 """So many open items are counted before a page of them is looked for."""
 EXPORTED_AT_ONCE: Final = 1000
@@ -60,7 +62,8 @@ WHERE input = $1::text::uuid AND last_ordinal > $2 ORDER BY first_ordinal LIMIT 
 
 _CHUNKS_WITH_PENDING: Final = """
 SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks AS c
-WHERE input = $1::text::uuid AND last_ordinal > $2 AND last_ordinal - first_ordinal + 1 > (
+WHERE input = $1::text::uuid AND last_ordinal > $2 AND first_ordinal <= $5
+AND last_ordinal - first_ordinal + 1 > (
   SELECT count(*) FROM perdure.items AS i WHERE i.run_id = $4::text::uuid
   AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND i.outcome IS NOT NULL)
 ORDER BY first_ordinal LIMIT $3"""
@@ -68,11 +71,11 @@ ORDER BY first_ordinal LIMIT $3"""
 _CHUNKS_WITH_TEXT: Final = """
 SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks AS c
 WHERE input = $1::text::uuid AND last_ordinal > $2 AND (
-  strpos(lower(keys), $5) > 0
+  strpos(lower(keys{fold}), $5) > 0
   OR (keys IS NULL AND $6::int BETWEEN first_ordinal AND last_ordinal)
   OR EXISTS (
     SELECT FROM perdure.items AS i WHERE i.run_id = $4::text::uuid AND i.outcome = 'failed'
-    AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND strpos(lower(i.error), $5) > 0))
+    AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND strpos(lower(i.error{fold}), $5) > 0))
 ORDER BY first_ordinal LIMIT $3"""
 
 _ROWS_WITH_TEXT: Final = """
@@ -199,6 +202,11 @@ class _Wanted(Struct, frozen=True):
     after: int
     limit: int
 
+    @property
+    def only_open(self) -> bool:
+        """Whether gaps between what is known are looked for."""
+        return self.q is None and self.outcomes == {"pending"}
+
     def takes(self, item: ItemView) -> bool:
         if self.outcomes and item.outcome not in self.outcomes:
             return False
@@ -248,7 +256,9 @@ async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted
     found: list[ItemView] = []
     limit, seen = wanted.limit, wanted.after
     for _ in range(SEARCHED_CHUNKS // CHUNKS_AT_ONCE):
-        chunks = await _chunks(pool, run, ref, wanted, seen)
+        # Nothing before the first open item is open.
+        start = max(seen, run.settled) if wanted.only_open else seen
+        chunks = await _chunks(pool, run, ref, wanted, start)
         for first, last, keys in chunks:
             for item in await _items_within(pool, run, (first, last, keys), wanted):
                 if item.ordinal > wanted.after and wanted.takes(item):
@@ -257,7 +267,8 @@ async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted
                         return ItemPage(tuple(found[:limit]), str(found[limit - 1].ordinal))
             seen = last
         if len(chunks) < CHUNKS_AT_ONCE:
-            return ItemPage(tuple(found), None)
+            looked = start + COUNTED_ITEMS if wanted.only_open else ref.total
+            return ItemPage(tuple(found), str(looked) if looked < ref.total else None)
     return ItemPage(tuple(found), str(seen))
 
 
@@ -269,13 +280,20 @@ async def _chunks(
         text = wanted.q.lower()
         number = int(text) if text.isascii() and text.isdigit() else 0
         ordinal = number if number <= _MAX_INT else 0
+        # Letters of ASCII are found many times faster without a look at the language.
+        query = _CHUNKS_WITH_TEXT.format(fold=' COLLATE "C"' if text.isascii() else "")
         rows: list[asyncpg.Record] = await pool.fetch(
-            _CHUNKS_WITH_TEXT, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
+            query, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
         )
-    elif wanted.outcomes == {"pending"}:
-        # All before the first one that is open is settled.
-        start = max(after, run.settled)
-        rows = await pool.fetch(_CHUNKS_WITH_PENDING, ref.input, start, CHUNKS_AT_ONCE, run.id)
+    elif wanted.only_open:
+        rows = await pool.fetch(
+            _CHUNKS_WITH_PENDING,
+            ref.input,
+            after,
+            CHUNKS_AT_ONCE,
+            run.id,
+            after + COUNTED_ITEMS,
+        )
     else:
         rows = await pool.fetch(_CHUNKS, ref.input, after, CHUNKS_AT_ONCE)
     return rows

@@ -60,6 +60,9 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     run: str | None = None
     required: str | None = None
     """The role that is needed."""
+    row: int | None = None
+    """Where in a file of items it is wrong; the header of a CSV is row 1."""
+    column: int | None = None
 
 
 class Documents:

@@ -20,6 +20,9 @@ CREATE TABLE perdure.input_chunks (
     data          bytea NOT NULL,         -- zstd over the items, each as a line of JSON
     PRIMARY KEY (input, first_ordinal)
 );
+-- Searched as it lies there, and compressed already: not to be compressed (again).
+ALTER TABLE perdure.input_chunks ALTER COLUMN keys SET STORAGE EXTERNAL;
+ALTER TABLE perdure.input_chunks ALTER COLUMN data SET STORAGE EXTERNAL;
 
 CREATE TABLE perdure.run_inputs (
     run_id uuid PRIMARY KEY,
