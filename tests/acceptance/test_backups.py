@@ -230,7 +230,9 @@ def test_a_cancelled_copy_goes_on_where_it_was(client: httpx.Client, tmp_path: P
     client.post(f"/api/runs/{run}/cancel", json={}).raise_for_status()
     assert ended(client, run)["state"] == "cancelled"
     assert (copy / ".rsync-partial" / "big").stat().st_size > 1_000_000
-    client.post(f"/api/runs/{run}/restart").raise_for_status()
+    mark = client.get(f"/api/runs/{run}").json()["checkpoint"]
+    assert mark["number"] == 1
+    client.post(f"/api/runs/{run}/resume").raise_for_status()
     over = ended(client, run)
     assert over["state"] == "completed"
     assert over["metrics"]["matched_bytes"] > 1_000_000

@@ -41,6 +41,9 @@ def main(mode: str, program: str, argv: list[str]) -> int:
         _say(report, progress=listener.progress(message, done=True))
         if mode == "compare":
             _say(report, result=listener.differences.result(listener.figures))
+    elif mode == "copy" and listener.standing.bytes:
+        # What is there now need not be copied again, so the run can be resumed.
+        _say(report, checkpoint=listener.checkpoint())
     if listener.figures:
         _say(report, metrics=listener.figures)
     if code < 0:

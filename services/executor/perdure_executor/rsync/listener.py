@@ -53,6 +53,14 @@ class Listener:
             },
         }
 
+    def checkpoint(self) -> dict[str, object]:
+        """Give the mark of how far it came; rsync itself finds what is already there."""
+        standing = self.standing
+        cursor = f"{standing.checked} of {standing.total} files"
+        if not standing.total:
+            cursor = f"{standing.bytes} bytes"
+        return {"cursor": cursor, "state": {"bytes": standing.bytes, "files": standing.files}}
+
     def _is_for_log(self, line: bytes) -> bool:
         if not line.strip() or self._hear_progress(line):
             return False
