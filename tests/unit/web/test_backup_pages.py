@@ -8,7 +8,7 @@ import pytest
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.intake.file_entries import read_entries
-from perdure_api.pages.backup_deeds import UnreadableFormError, read_whole, yaml_of
+from perdure_api.pages.backup_deeds import UnreadableFormError, changed, read_whole, yaml_of
 from perdure_api.pages.backup_form import (
     BackupForm,
     problems_of,
@@ -23,8 +23,9 @@ from perdure_api.pages.backup_standing import overdue, strip, strip_words
 from perdure_api.pages.directories import OUTSIDE, look, names_in, paths_in
 from perdure_api.pages.run_backup import statistics_words
 from perdure_api.projections.backups import Day
-from perdure_contract.jobs import JobView, ScheduleView
+from perdure_contract.jobs import JobDefinition, JobView, ScheduleView
 from perdure_contract.rsync.spec import FilterRow, RsyncOptions, RsyncSpec
+from perdure_contract.specs import Limits, Retry
 from perdure_contract.triggers import CronTrigger
 
 SENT = {
@@ -117,6 +118,20 @@ def test_the_entry_of_a_jobs_file_makes_the_same_job_with_the_same_schedule() ->
     assert (entry.definition.spec, entry.definition.limits) == (job.spec, job.limits)
     assert entry.definition.description == "All: of *them*"
     assert [planned.plan for planned in entry.plans] == [plan]
+
+
+def test_what_the_builder_has_no_field_for_stays_when_a_backup_is_changed() -> None:
+    before = JobDefinition(
+        spec=RsyncSpec(source="/a/", destination="/b"), priority=7, tags=("x",), enabled=False,
+        retry=Retry(max_attempts=3), limits=Limits(grace_seconds=1, timeout_seconds=60),
+    )  # fmt: skip
+    draft, _ = read_whole(form(name="photos", description="new", timeout="2 h"))
+    after = changed(before, draft)
+    assert (after.spec, after.description) == (draft.spec, "new")
+    assert (after.priority, after.tags, after.enabled, after.retry) == (
+        7, ("x",), False, before.retry,
+    )  # fmt: skip
+    assert after.limits == Limits(grace_seconds=1, timeout_seconds=7200)
 
 
 def test_an_interval_is_read_in_its_largest_unit() -> None:

@@ -25,9 +25,10 @@ from perdure_api.pages.backup_form import BackupForm, request_json, trigger_json
 from perdure_api.pages.quantities import write_seconds
 from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.run_form import Problem
+from perdure_api.projections import jobs
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
-from perdure_contract.jobs import SchedulePlan
+from perdure_contract.jobs import JobDefinition, SchedulePlan
 from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import Limits, RunRequest
 
@@ -135,15 +136,31 @@ async def save_job(request: HttpRequest, form: BackupForm) -> str:
     """Save a job with its schedule, or a new revision of it; give the address of its page."""
     draft, plan = read_whole(form)
     services, caller = services_of(request), caller_of(request)
-    saved = Saved(definition=definition_of(draft), source="ui")
     if form["job"]:
+        _, job = await jobs.find_job(services.database.pool, caller.tenant, form["job"])
         version = int(form["version"]) if form["version"].isdecimal() else None
-        await services.jobs.revise_job(caller, form["job"], saved, expected_version=version)
-        return f"/backups/{form['job']}"
+        saved = Saved(definition=changed(job.definition, draft), source="ui")
+        await services.jobs.revise_job(caller, job.name, saved, expected_version=version)
+        return f"/backups/{job.name}"
+    saved = Saved(definition=definition_of(draft), source="ui")
     await services.jobs.create_job(caller, draft.name, saved)
     if plan is not None:
         await services.jobs.create_schedule(caller, plan, source="ui")
     return f"/backups/{draft.name}"
+
+
+def changed(before: JobDefinition, draft: JobDefinition) -> JobDefinition:
+    """Give a definition after the builder: what the builder has no field for stays as it was."""
+    timeout = None if draft.limits is None else draft.limits.timeout_seconds
+    limits = replace(before.limits or Limits(), timeout_seconds=timeout)
+    return replace(
+        before,
+        spec=draft.spec,
+        description=draft.description,
+        queue=draft.queue,
+        labels=draft.labels,
+        limits=before.limits if limits == (before.limits or Limits()) else limits,
+    )
 
 
 def time_limit(limits: Limits | None) -> str:
