@@ -94,6 +94,12 @@ def test_items_are_found_taken_along_and_looked_at_without_scripts(
         browser, running_system.endpoint.url, cookies, java_script_enabled=False
     ) as someone:
         page = someone.page
+        someone.goes_to("/runs?state=partial")
+        expect(page.locator(f"#run-{run}")).to_contain_text("5/5 · 2 failed")
+        someone.goes_to("/")
+        expect(page.locator(f"#attention-{run}")).to_contain_text("2 of 5 items failed")
+        page.locator(f"#attention-{run}").get_by_role("link", name="Show items").click()
+        expect(page.locator("#items tbody tr")).to_have_count(2)
         someone.goes_to(f"/runs/{run}?tab=items")
         page.get_by_label("Key or error contains").fill("k t")
         page.get_by_role("button", name="Find").click()

@@ -164,7 +164,27 @@ def _queue_trouble(name: str, title: str, state: str, text: str) -> Attention:
     )
 
 
+def _partial(run: RunView) -> Attention:
+    words, tab, action = "It came to its end only in part", "log", "Open log"
+    if run.items is not None:
+        words = f"{number(run.items.failed)} of {counted(run.items.total, 'item')} failed"
+        tab, action = "items&outcome=failed", "Show items"
+    return Attention(
+        key=run.id,
+        state=run.state,
+        title=run.name,
+        id6=short_id(run.id),
+        href=f"/runs/{run.id}",
+        text=words,
+        at=run.ended_at,
+        action=action,
+        action_href=f"/runs/{run.id}?tab={tab}",
+    )
+
+
 def _failed(run: RunView) -> Attention:
+    if run.state == "partial":
+        return _partial(run)
     failure = run.failure
     words = failure_words(failure) if failure is not None else "Failed"
     if run.attempt > 1:
@@ -242,7 +262,7 @@ def _success(good: Sequence[int], bad: Sequence[int]) -> Tile:
         sub=f"{number(sum(bad))} of {number(all_ended)} failed"
         if all_ended
         else "nothing has ended",
-        href="/runs?state=failed&since=24h",
+        href="/runs?state=failed,partial&since=24h",
         bars=spark_bars(good, bad),
         chart=f"Completed and failed runs an hour over 24 hours: {sum(good)} and {sum(bad)}",
     )

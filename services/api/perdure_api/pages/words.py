@@ -43,6 +43,7 @@ STATES: Final[tuple[State, ...]] = (
     "paused",
     "cancelling",
     "failed",
+    "partial",
     "completed",
     "cancelled",
 )

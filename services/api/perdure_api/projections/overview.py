@@ -23,7 +23,7 @@ FAILED_COUNTED: Final = 1000
 """Failed runs are counted up to here; one more means: more than this."""
 
 _FAILED: Final = """
-FROM perdure_views.run_list f WHERE f.tenant = $1 AND f.state = 'failed'
+FROM perdure_views.run_list f WHERE f.tenant = $1 AND f.state IN ('failed', 'partial')
 AND f.ended_at > clock_timestamp() - interval '24 hours'
 AND NOT EXISTS (SELECT FROM perdure_views.run_list r WHERE r.rerun_of = f.run_id)"""
 
@@ -37,10 +37,11 @@ WHERE l.lane <> '' AND n.waiting > 0 ORDER BY l.queue, l.lane"""
 
 _HOURS: Final = """
 SELECT date_bin('1 hour', ended_at, 'epoch') AS hour,
-       count(*) FILTER (WHERE state = 'completed'), count(*) FILTER (WHERE state = 'failed'),
+       count(*) FILTER (WHERE state = 'completed'),
+       count(*) FILTER (WHERE state IN ('failed', 'partial')),
        count(*) FILTER (WHERE state = 'cancelled')
 FROM perdure_views.run_list
-WHERE tenant = $1 AND state IN ('completed', 'failed', 'cancelled')
+WHERE tenant = $1 AND state IN ('completed', 'failed', 'partial', 'cancelled')
   AND ended_at >= date_bin('1 hour', clock_timestamp(), 'epoch') - make_interval(hours => $2 - 1)
 GROUP BY hour ORDER BY hour"""
 
@@ -59,7 +60,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     """The state of the house."""
 
     failed: tuple[Run, ...]
-    """Failed within 24 hours and not run again since, latest first; at most `SHOWN`."""
+    """Failed within 24 hours, be it in part, and not run again since, latest first; at most `SHOWN`."""
     failed_count: int
     """How many there are of these, up to `FAILED_COUNTED` + 1."""
     lost_executors: tuple[ExecutorView, ...]
@@ -84,6 +85,7 @@ class Hour(Struct, frozen=True, kw_only=True):
     start: datetime
     completed: int
     failed: int
+    """In whole or in part."""
     cancelled: int
 
 

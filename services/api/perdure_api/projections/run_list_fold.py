@@ -17,6 +17,8 @@ from perdure_contract.facts import (
     RunCompleted,
     RunFailed,
     RunHeld,
+    RunItemsRetried,
+    RunPartiallyCompleted,
     RunQueued,
     RunReleased,
     RunRequested,
@@ -83,9 +85,17 @@ REQUESTED: Final = type_name(RunRequested)
 _STARTED: Final = type_name(AttemptStarted)
 _RETRIED: Final = type_name(RetryScheduled)
 _RELEASED: Final = type_name(RunReleased)
-_PENDING: Final = frozenset({type_name(RunQueued), type_name(RunResumed), type_name(RunRestarted)})
+_PENDING: Final = frozenset(
+    {
+        type_name(RunQueued),
+        type_name(RunResumed),
+        type_name(RunRestarted),
+        type_name(RunItemsRetried),
+    }
+)
 _FINAL: Final = {
     type_name(RunCompleted): "completed",
+    type_name(RunPartiallyCompleted): "partial",
     type_name(RunCancelled): "cancelled",
     type_name(RunFailed): "failed",
 }
