@@ -160,6 +160,14 @@ def test_the_tester_names_the_rule_and_the_folder_that_decided() -> None:
     assert found.words == "2 paths kept, 1 path left out"
 
 
+def test_no_pattern_makes_the_tester_wait() -> None:
+    hostile = FilterRow(rule="exclude", pattern="*a" * 400 + "b")
+    found = put_through((hostile,) * 100, ("a" * 3000, "a/" * 500))
+    assert found.tried == ()
+    assert found.words.endswith("the other 2 are too many to try at once")
+    assert put_through((hostile,), ("a" * 2000,)).tried[0].kept
+
+
 def test_directories_are_listed_within_the_roots_only(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     (root / "b" / "deep").mkdir(parents=True)

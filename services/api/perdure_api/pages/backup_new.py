@@ -188,7 +188,7 @@ async def _context(request: HttpRequest, form: BackupForm) -> BackupPage:
         roots=_roots(request),
         picture=picture(source, destination, names),
         preview=await preview_of(services, caller_of(request).tenant, form, dry),
-        tester=put_through(filters_of(form), typed_paths(form["tried"])),
+        tester=await asyncio.to_thread(put_through, filters_of(form), typed_paths(form["tried"])),
         dry=dry,
     )
 

@@ -10,6 +10,8 @@ from perdure_contract.rsync.spec import FilterRow
 
 UNKNOWN: Final = ("…",)
 MOST_TRIED: Final = 200
+MOST_WORK: Final = 5_000_000
+"""Steps of comparing, roughly; a second at worst."""
 SIGNS: Final = {"include": "Keep", "exclude": "Leave out", "protect": "Protect"}
 
 
@@ -35,13 +37,21 @@ def picture(source: str, destination: str, names: Sequence[str]) -> Picture:
 
 
 def put_through(rules: Sequence[FilterRow], paths: Sequence[str]) -> Tester:
-    """Put paths through the rules."""
-    tried = tuple(_tried(rules, path) for path in paths[:MOST_TRIED])
-    if not tried:
+    """Put paths through the rules, as many as can be tried in a moment."""
+    tried: list[Tried] = []
+    work, each = 0, sum(1 + row.pattern.count("*") for row in rules)
+    for path in paths[:MOST_TRIED]:
+        work += each * len(path) * (1 + path.count("/")) ** 2
+        if work > MOST_WORK:
+            break
+        tried.append(_tried(rules, path))
+    if not paths:
         return Tester()
     kept = sum(one.kept for one in tried)
     words = f"{counted(kept, 'path')} kept, {counted(len(tried) - kept, 'path')} left out"
-    return Tester(tried=tried, words=words)
+    if len(tried) < len(paths):
+        words += f"; the other {len(paths) - len(tried)} are too many to try at once"
+    return Tester(tried=tuple(tried), words=words)
 
 
 def typed_paths(text: str) -> tuple[str, ...]:

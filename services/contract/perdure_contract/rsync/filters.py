@@ -5,7 +5,7 @@ Every directory on the way is asked about first: what lies in one that is left o
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -17,6 +17,11 @@ _CLASSES: Final = {
     "punct": r"!-/:-@\[-`{-~", "space": r"\s", "upper": "A-Z", "xdigit": "0-9a-fA-F",
 }  # fmt: skip
 _NEVER: Final = "(?!)"
+_STAR: Final = "*"
+_DEEP: Final = "**"
+_END: Final = ""
+Token = str | re.Pattern[str]
+"""A star, or what one character must fit."""
 
 
 class Verdict(Struct, frozen=True):
@@ -107,31 +112,58 @@ def _ends(text: str) -> Iterator[str]:
 
 
 def _fits(pattern: str, text: str, *, wild: bool) -> bool:
-    return _expression(pattern).fullmatch(text) is not None if wild else pattern == text
+    """Go through the text with every place in the pattern at once: no pattern takes long."""
+    if not wild:
+        return pattern == text
+    tokens = _tokens(pattern)
+    places = _onwards(tokens, {0})
+    for character in text:
+        moved = set()
+        for place in places:
+            token = tokens[place] if place < len(tokens) else _END
+            if token == _DEEP or (token == _STAR and character != "/"):
+                moved.add(place)
+            elif isinstance(token, re.Pattern) and token.match(character):
+                moved.add(place + 1)
+        places = _onwards(tokens, moved)
+        if not places:
+            return False
+    return len(tokens) in places
 
 
-@cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts, n = [], 0
+def _onwards(tokens: tuple[Token, ...], places: set[int]) -> set[int]:
+    """Add the places behind stars, which may stand for nothing."""
+    for place in tuple(places):
+        here = place
+        while here < len(tokens) and tokens[here] in (_STAR, _DEEP):
+            here += 1
+            places.add(here)
+    return places
+
+
+@lru_cache(maxsize=1000)
+def _tokens(pattern: str) -> tuple[Token, ...]:
+    """Take a pattern apart: stars, and what fits one character."""
+    tokens: list[Token] = []
+    n = 0
     while n < len(pattern):
         character = pattern[n]
         if character == "*":
             stars = len(pattern[n:]) - len(pattern[n:].lstrip("*"))
-            parts.append("[^/]*" if stars == 1 else ".*")
+            tokens.append(_STAR if stars == 1 else _DEEP)
             n += stars
-        elif character == "?":
-            parts.append("[^/]")
-            n += 1
+            continue
+        part = re.escape(character)
+        n += 1
+        if character == "?":
+            part = "[^/]"
         elif character == "[":
-            part, n = _set(pattern, n + 1)
-            parts.append(part)
+            part, n = _set(pattern, n)
         elif character == "\\":
-            parts.append(re.escape(pattern[n + 1]) if n + 1 < len(pattern) else _NEVER)
-            n += 2
-        else:
-            parts.append(re.escape(character))
+            part = re.escape(pattern[n]) if n < len(pattern) else _NEVER
             n += 1
-    return re.compile("".join(parts), re.DOTALL)
+        tokens.append(re.compile(part, re.DOTALL))
+    return tuple(tokens)
 
 
 def _set(pattern: str, n: int) -> tuple[str, int]:
