@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
 from perdure import BatchSpec, Client, CommandSpec, NewRun
+from perdure_cli.main import root
 from tests.support.system import System
 
 SHELL = {"kind": "command", "argv": ["sh", "-c", 'test "$1" != bad', "sh", "{item}"]}
@@ -162,6 +164,35 @@ def test_uploads_that_are_wrong_name_row_and_column(client: httpx.Client) -> Non
     assert form.status_code == 415
     lines = client.post("/api/uploads?format=jsonl", content=b"1\n2\n")
     assert (lines.status_code, lines.json()["total"]) == (201, 2)
+
+
+def test_the_command_line_does_it_for_each_line_of_a_file(
+    running_system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_DATA_DIR", str(running_system.data_dir))
+    file = tmp_path / "orders.csv"
+    file.write_text(ORDERS)
+
+    def perdure(*words: str) -> Result:
+        return CliRunner().invoke(root, words, catch_exceptions=False)
+
+    program = ("sh", "-c", 'test "$1" != bad', "sh", "{town}")
+    sent = perdure("run", "submit", "--batch", str(file), "--concurrency", "2", "--", *program)
+    assert (sent.exit_code, sent.stderr) == (0, "3 items sent\n")
+    run = sent.stdout.strip()
+    assert perdure("run", "wait", run).exit_code == 1
+    told = perdure("run", "items", run, "--outcome", "failed").stdout.splitlines()
+    assert [line.split()[:5] for line in told] == [
+        ["ITEM", "KEY", "OUTCOME", "TRIES", "ATTEMPT"],
+        ["3", "o3", "failed", "1", "1"],
+    ]
+    assert perdure("run", "retry-items", run, "--key", "o3").exit_code == 0
+    assert perdure("run", "wait", run).exit_code == 1
+    assert "1 failed" in perdure("run", "show", run).stdout
+    assert perdure("run", "items", run, "--csv").stdout.count("\n") == 4
+    wrong = perdure("run", "retry-items", run, "--key", "o1")
+    assert wrong.exit_code != 0
+    assert "has not failed" in wrong.stderr
 
 
 def test_items_are_of_batches_only(client: httpx.Client) -> None:

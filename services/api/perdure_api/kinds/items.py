@@ -33,6 +33,8 @@ class Chunk(Struct, frozen=True):
     last: int
     keys: str | None
     """One a line; none where every key is the ordinal."""
+    folded: str | None
+    """Keys in lower case, to be searched; none where that is the same text."""
     data: bytes
     """zstd over the items, each as a line of JSON."""
 
@@ -82,10 +84,13 @@ class Packer:
         self._sha256.update(lines)
         self.bytes += len(lines)
         self.has_keys = self.has_keys or self._own_keys
+        keys = "\n".join(self._keys) if self._own_keys else None
+        folded = None if keys is None or keys.lower() == keys else keys.lower()
         chunk = Chunk(
             self.total - len(self._waiting) + 1,
             self.total,
-            "\n".join(self._keys) if self._own_keys else None,
+            keys,
+            folded,
             self._compressor.compress(lines),
         )
         self._waiting, self._keys, self._size, self._own_keys = [], [], 0, False

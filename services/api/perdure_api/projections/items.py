@@ -25,7 +25,7 @@ FINAL: Final[frozenset[str]] = frozenset({"done", "failed", "skipped", "filtered
 CHUNKS_AT_ONCE: Final = 4
 SEARCHED_CHUNKS: Final = 40
 """Chunks that hold something wanted and are taken apart for one page; more follow on the next."""
-COUNTED_ITEMS: Final = 200_000
+COUNTED_ITEMS: Final = 100_000
 """So many are counted for one page to find those that are open."""
 FEW_PENDING: Final = 10_000
 """So many open items are counted before a page of them is looked for."""
@@ -69,14 +69,27 @@ AND last_ordinal - first_ordinal + 1 > (
 ORDER BY first_ordinal LIMIT $3"""
 
 _CHUNKS_WITH_TEXT: Final = """
-SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks AS c
-WHERE input = $1::text::uuid AND last_ordinal > $2 AND (
-  strpos(lower(keys{fold}), $5) > 0
-  OR (keys IS NULL AND $6::int BETWEEN first_ordinal AND last_ordinal)
-  OR EXISTS (
-    SELECT FROM perdure.items AS i WHERE i.run_id = $4::text::uuid AND i.outcome = 'failed'
-    AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND strpos(lower(i.error{fold}), $5) > 0))
+WITH named AS (
+  SELECT first_ordinal FROM perdure.input_chunks
+  WHERE input = $1::text::uuid AND last_ordinal > $2
+  AND (strpos(coalesce(folded, keys), $5) > 0
+       OR (keys IS NULL AND $6::int BETWEEN first_ordinal AND last_ordinal))
+  ORDER BY first_ordinal LIMIT $3
+), erring AS (
+  SELECT ordinal FROM perdure.items
+  WHERE run_id = $4::text::uuid AND outcome = 'failed' AND ordinal > $2
+  AND strpos(lower(error), $5) > 0 ORDER BY ordinal LIMIT 1000 * $3
+), of_erring AS (
+  SELECT DISTINCT c.first_ordinal FROM erring, LATERAL (
+    SELECT first_ordinal FROM perdure.input_chunks
+    WHERE input = $1::text::uuid AND first_ordinal <= erring.ordinal
+    ORDER BY first_ordinal DESC LIMIT 1) AS c
+)
+SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
+WHERE input = $1::text::uuid
+AND first_ordinal IN (SELECT first_ordinal FROM named UNION SELECT first_ordinal FROM of_erring)
 ORDER BY first_ordinal LIMIT $3"""
+"""A chunk has at most a thousand items, so as many errors as in so many chunks are enough."""
 
 _ROWS_WITH_TEXT: Final = """
 SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
@@ -280,10 +293,8 @@ async def _chunks(
         text = wanted.q.lower()
         number = int(text) if text.isascii() and text.isdigit() else 0
         ordinal = number if number <= _MAX_INT else 0
-        # Letters of ASCII are found many times faster without a look at the language.
-        query = _CHUNKS_WITH_TEXT.format(fold=' COLLATE "C"' if text.isascii() else "")
         rows: list[asyncpg.Record] = await pool.fetch(
-            query, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
+            _CHUNKS_WITH_TEXT, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
         )
     elif wanted.only_open:
         rows = await pool.fetch(

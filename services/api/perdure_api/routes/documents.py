@@ -146,6 +146,9 @@ def _operation(said: Operation, by_kind: dict[int, Json], components: Json) -> J
             "required": not said.body_is_optional,
             "content": {"application/json": {"schema": by_kind[id(said.body)]}},
         }
+    if said.raw_bodies:
+        raw = {"schema": {"type": "string"}}
+        made["requestBody"] = {"required": True, "content": dict.fromkeys(said.raw_bodies, raw)}
     return made
 
 

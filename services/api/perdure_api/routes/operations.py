@@ -58,6 +58,8 @@ class Operation:
     media_type: str = "application/json"
     other_media_types: tuple[str, ...] = ()
     body_is_optional: bool = False
+    raw_bodies: tuple[str, ...] = ()
+    """Media types of a body that is taken as it is, not as JSON."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer, with what they tell."""
 

@@ -49,6 +49,7 @@ class Uploaded(Struct, frozen=True, kw_only=True):
     permission="author",
     summary="Send the items of a batch ahead, as CSV with a header or as JSON lines",
     query=UploadQuery,
+    raw_bodies=("text/csv", "application/x-ndjson"),
     answer=Uploaded,
     status=HTTPStatus.CREATED,
 )

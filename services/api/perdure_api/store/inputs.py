@@ -35,15 +35,15 @@ WITH made AS (
 ), used AS (
   INSERT INTO perdure.run_inputs (run_id, input) VALUES ($7::text::uuid, $1::text::uuid)
 )
-INSERT INTO perdure.input_chunks (input, first_ordinal, last_ordinal, keys, data)
-SELECT $1::text::uuid, * FROM unnest($8::int[], $9::int[], $10::text[], $11::bytea[])"""
+INSERT INTO perdure.input_chunks (input, first_ordinal, last_ordinal, keys, folded, data)
+SELECT $1::text::uuid, * FROM unnest($8::int[], $9::int[], $10::text[], $11::text[], $12::bytea[])"""
 
 USE: Final = """
 INSERT INTO perdure.run_inputs (run_id, input) VALUES ($1::text::uuid, $2::text::uuid)"""
 
 STORE_CHUNKS: Final = """
-INSERT INTO perdure.input_chunks (input, first_ordinal, last_ordinal, keys, data)
-SELECT $1::text::uuid, * FROM unnest($2::int[], $3::int[], $4::text[], $5::bytea[])"""
+INSERT INTO perdure.input_chunks (input, first_ordinal, last_ordinal, keys, folded, data)
+SELECT $1::text::uuid, * FROM unnest($2::int[], $3::int[], $4::text[], $5::text[], $6::bytea[])"""
 
 TWICE: Final = """
 SELECT min(ordinal), max(ordinal) FROM (
@@ -150,11 +150,12 @@ def use(batch: Batch, run_id: str, ref: InputRef) -> None:
     batch.execute(USE, run_id, ref.input)
 
 
-def _columns(chunks: Sequence[Chunk]) -> tuple[list[int], list[int], list[str | None], list[bytes]]:
+def _columns(chunks: Sequence[Chunk]) -> tuple[list[object], ...]:
     return (
         [chunk.first for chunk in chunks],
         [chunk.last for chunk in chunks],
         [chunk.keys for chunk in chunks],
+        [chunk.folded for chunk in chunks],
         [chunk.data for chunk in chunks],
     )
 

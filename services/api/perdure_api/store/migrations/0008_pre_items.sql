@@ -17,11 +17,13 @@ CREATE TABLE perdure.input_chunks (
     first_ordinal int NOT NULL,
     last_ordinal  int NOT NULL,
     keys          text,                   -- one a line; NULL where every key is the ordinal
+    folded        text,                   -- keys in lower case, where that is another text
     data          bytea NOT NULL,         -- zstd over the items, each as a line of JSON
     PRIMARY KEY (input, first_ordinal)
 );
 -- Searched as it lies there, and compressed already: not to be compressed (again).
 ALTER TABLE perdure.input_chunks ALTER COLUMN keys SET STORAGE EXTERNAL;
+ALTER TABLE perdure.input_chunks ALTER COLUMN folded SET STORAGE EXTERNAL;
 ALTER TABLE perdure.input_chunks ALTER COLUMN data SET STORAGE EXTERNAL;
 
 CREATE TABLE perdure.run_inputs (
