@@ -80,7 +80,8 @@ async def show(request: HttpRequest, form: JobForm) -> Reply:
     )
     rows = form.rows if form.of_job else None
     preview: PlanPreview = preview_of_form(form.values, rows, (await event_log.head(pool)).now)
-    title = form.go if form.job == "" else f"{form.go}: {form.job}"
+    kind = "job" if form.of_job else "schedule of"
+    title = f"{f'New {kind}' if form.is_new else f'Change {kind}'} {form.job}".strip()
     context = {
         "frame": frame_of(request, title, "jobs" if form.of_job else "schedules"),
         "form": form,
