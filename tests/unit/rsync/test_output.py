@@ -84,6 +84,9 @@ def test_a_copy_of_few_changes_moves_with_the_files_it_has_looked_at() -> None:
     standing = standing_after(Standing(), "  10  0%  1.00kB/s  0:00:00 (xfr#1, to-chk=500/1000)")
     assert standing is not None
     assert standing.fraction > 0.4
+    unknown = standing_after(standing, "  20  1%  0.00kB/s  ??:??:??  ")
+    assert unknown is not None
+    assert (unknown.bytes, unknown.checked) == (20, 500)
     full = standing_after(Standing(), "  10  25%  1.00kB/s  0:00:00 (xfr#500, to-chk=500/1000)")
     assert full is not None
     assert full.fraction == pytest.approx(0.25, abs=0.01)

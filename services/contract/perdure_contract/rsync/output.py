@@ -11,7 +11,7 @@ from msgspec import Struct
 
 _PROGRESS: Final = re.compile(
     r"\s*(?P<bytes>\d+)\s+(?P<percent>\d+)%\s+(?P<rate>\d+(?:\.\d+)?)(?P<unit>[kMGT]?)B/s\s+"
-    r"(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)"
+    r"(?:\d+:\d\d:\d\d|\?\?:\?\?:\?\?)"
     r"(?:\s+\(xfr#(?P<copied>\d+), (?:ir|to)-chk=(?P<left>\d+)/(?P<total>\d+)\))?\s*"
 )
 _CHANGE: Final = re.compile(r"(?:[<>ch.][fdLDS][.+?a-zA-Z ]{9}|\*deleting  ) (?P<name>.+)")
@@ -34,7 +34,7 @@ _SPEED_UP: Final = re.compile(r"total size is [\d,]+  speedup is ([\d,.]+)")
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """How far a copy is. Nothing of it ever gets smaller, but rate and time left."""
+    """How far a copy is. Nothing of it but the rate ever gets smaller."""
 
     fraction: float = 0.0
     bytes: int = 0
@@ -45,7 +45,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     """Looked at so far, of `total`."""
     total: int = 0
     bytes_per_second: float = 0.0
-    seconds_left: float | None = None
 
 
 def standing_after(before: Standing, line: str) -> Standing | None:
@@ -67,7 +66,6 @@ def standing_after(before: Standing, line: str) -> Standing | None:
     of_files = checked / total if total else 0.0
     weight = min(1.0, (files + 1) / (checked + 1))
     fraction = max(before.fraction, min(weight * of_bytes + (1 - weight) * of_files, 0.999))
-    seconds = int(found["hours"]) * 3600 + int(found["minutes"]) * 60 + int(found["seconds"])
     return Standing(
         fraction=fraction,
         bytes=max(before.bytes, int(found["bytes"])),
@@ -75,8 +73,6 @@ def standing_after(before: Standing, line: str) -> Standing | None:
         checked=checked,
         total=total,
         bytes_per_second=float(found["rate"]) * _UNITS[found["unit"]],
-        # Within a file rsync tells what is left, behind it what has passed.
-        seconds_left=float(seconds) if found["copied"] is None else before.seconds_left,
     )
 
 
