@@ -49,6 +49,8 @@ def read_ordinals(text: str) -> tuple[int, ...]:
     for span in _SPAN.finditer(text):
         first = int(span[1])
         last = int(span[2] or first)
+        if last < first:
+            raise Refused("bad-query", f"{span[0]} names no items.")
         if last - first >= MOST or len(found) > MOST:
             raise Refused("bad-query", f"At most {MOST} items at once.")
         found.update(range(first, last + 1))

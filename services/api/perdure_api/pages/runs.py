@@ -36,7 +36,11 @@ SINCES: Final = (
 )
 _SINCE: Final = re.compile(r"^(\d{1,3})([hd])$")
 ALWAYS_OFFERED: Final[frozenset[str]] = frozenset({"running", "queued", "failed", "completed"})
-EXAMPLES: Final = (Link(label="Try an example", href="/runs/new?example=count"),)
+EXAMPLES: Final = (
+    Link(label="Try a script", href="/runs/new?example=count"),
+    Link(label="Try a function", href="/runs/new?example=function"),
+    Link(label="Try a batch", href="/runs/new?example=batch"),
+)
 
 
 @get("/runs", opt={"permission": "view"}, name="runs")
