@@ -53,7 +53,7 @@ def test_a_script_from_the_form_is_watched_live_and_cancelled(someone: Visitor) 
     expect(page.locator("#run-state")).to_have_text("Cancelled")
     expect(page.locator("#do-cancel")).to_have_count(0)
 
-    page.get_by_role("link", name="Events").click()
+    page.locator("#tab-events").click()
     expect(page.locator(".ev").filter(has_text="Cancel requested")).to_contain_text("seen enough")
 
 
@@ -122,7 +122,7 @@ def test_a_run_that_fails_tells_the_story_of_its_attempts_and_can_be_seen_as_it_
 
     page.get_by_role("link", name="Attempts").click()
     expect(page.locator(".tries tbody tr")).to_have_count(2)
-    page.get_by_role("link", name="Events").click()
+    page.locator("#tab-events").click()
     expect(page.locator(".ev").filter(has_text="Will be tried again")).to_have_count(1)
     page.get_by_label("See the run as of event 4").click()
     expect(page.locator("#run-head")).to_contain_text("after event 4 of")
