@@ -40,6 +40,8 @@ PAGES = (
     "/runs/{waiting}/cancel",
     "/bulk/new?action=cancel&all=1",
     "/bulk",
+    "/backups",
+    "/backups/new",
     "/stuck",
     "/refusals",
     "/events",
