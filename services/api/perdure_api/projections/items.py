@@ -268,18 +268,21 @@ async def _pending_rows(
 async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted) -> ItemPage:
     found: list[ItemView] = []
     limit, seen = wanted.limit, wanted.after
-    for _ in range(SEARCHED_CHUNKS // CHUNKS_AT_ONCE):
+    # What a text is looked for in is read in one go; all else is mostly found in the first chunk.
+    at_once = CHUNKS_AT_ONCE if wanted.q is None else SEARCHED_CHUNKS
+    for _ in range(SEARCHED_CHUNKS // at_once):
         # Nothing before the first open item is open.
         start = max(seen, run.settled) if wanted.only_open else seen
         chunks = await _chunks(pool, run, ref, wanted, start)
-        for first, last, keys in chunks:
-            for item in await _items_within(pool, run, (first, last, keys), wanted):
+        groups = [chunks] if wanted.q is not None and chunks else [[chunk] for chunk in chunks]
+        for group in groups:
+            for item in await _items_within(pool, run, group, wanted):
                 if item.ordinal > wanted.after and wanted.takes(item):
                     found.append(item)
                     if len(found) > limit:
                         return ItemPage(tuple(found[:limit]), str(found[limit - 1].ordinal))
-            seen = last
-        if len(chunks) < CHUNKS_AT_ONCE:
+            seen = group[-1][1]
+        if len(chunks) < at_once:
             looked = start + COUNTED_ITEMS if wanted.only_open else ref.total
             return ItemPage(tuple(found), str(looked) if looked < ref.total else None)
     return ItemPage(tuple(found), str(seen))
@@ -294,7 +297,7 @@ async def _chunks(
         number = int(text) if text.isascii() and text.isdigit() else 0
         ordinal = number if number <= _MAX_INT else 0
         rows: list[asyncpg.Record] = await pool.fetch(
-            _CHUNKS_WITH_TEXT, ref.input, after, CHUNKS_AT_ONCE, run.id, text, ordinal
+            _CHUNKS_WITH_TEXT, ref.input, after, SEARCHED_CHUNKS, run.id, text, ordinal
         )
     elif wanted.only_open:
         rows = await pool.fetch(
@@ -311,11 +314,13 @@ async def _chunks(
 
 
 async def _items_within(
-    pool: asyncpg.Pool, run: Run, chunk: tuple[int, int, str | None], wanted: _Wanted
+    pool: asyncpg.Pool, run: Run, chunks: Sequence[asyncpg.Record], wanted: _Wanted
 ) -> list[ItemView]:
-    """Give the items of a chunk; of those that a text is looked for in, at least all that have it."""
-    first, last, keys = chunk
-    named = list(enumerate(keys_in(first, last, keys), first))
+    """Give the items of chunks; where a text is looked for, at least all that have it."""
+    first, last = chunks[0][0], chunks[-1][1]
+    named = [
+        pair for start, end, keys in chunks for pair in enumerate(keys_in(start, end, keys), start)
+    ]
     if wanted.q is None:
         rows = await pool.fetch(_ROWS_WITHIN, run.id, first, last)
     else:
