@@ -7,6 +7,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.installed
 LOCK := requirements.lock
 PYTEST := $(PYTHON) -m pytest
+# Two files of tests at once, each with servers of its own; servers that are given are shared by nobody.
+SIDE_BY_SIDE := $(if $(PERDURE_TEST_POSTGRES_URL)$(PERDURE_TEST_NATS_URL),,-n auto --maxprocesses 2 --dist loadfile)
 COMPILE := uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -24,7 +26,7 @@ help: ## Show this help
 ##@ Test
 .PHONY: test test-tools test-unit test-fault load load-bulk load-items load-rsync load-schedules load-walk cover
 test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
-	$(PYTEST) tests --ignore=tests/load
+	$(PYTEST) tests --ignore=tests/load $(SIDE_BY_SIDE)
 
 test-tools: $(READY) ## Browser and rsync for the tests: the machine's, else apt's, else the installer's
 	@bash infra/devstack/test_tools.sh

@@ -19,13 +19,15 @@ def routes() -> list[tuple[str, HTTPRouteHandler]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         app = Litestar(handlers(), openapi_config=None)
-    return [
+    found = [
         (route.path, handler)
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
         if "OPTIONS" not in handler.http_methods
     ]
+    # In the same order in each process that runs tests.
+    return sorted(found, key=lambda each: (each[0], sorted(each[1].http_methods), str(each[1])))
 
 
 ROUTES = routes()
