@@ -35,7 +35,7 @@ PAST: Final = 0.7
 """How much of an axis around now lies behind."""
 CUTS: Final = {
     "runs": f"Only the newest {timeline.MOST_RUNS} runs are drawn; choose a job or a shorter time.",
-    "left-out": f"Only the last {timeline.MOST_LEFT_OUT} fire times that were left out are drawn.",
+    "left-out": "Of what was left out, only the latest is drawn; choose a shorter time.",
     "planned": "Not all that is planned is drawn.",
 }
 

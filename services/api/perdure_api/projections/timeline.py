@@ -17,19 +17,34 @@ from perdure_api.store.rows import stream_row
 from perdure_contract.jobs import FireView
 
 MOST_RUNS: Final = 500
-MOST_LEFT_OUT: Final = 200
+MOST_LEFT_OUT: Final = 2000
+"""Fire times that started nothing: of those that were missed, and of those that were skipped."""
 MOST_SCHEDULES: Final = 100
 MOST_PLANNED: Final = 300
 """Fire times ahead, over all schedules."""
 STRETCHES: Final = 46
 """Into so many pieces the time is cut where fire times ahead are too close to be told apart."""
 
+# Of each stretch one row for all of a kind, so that what is left out all the time does not hide the
+# rare. What was skipped is bounded by itself, so that it does not hide what was missed.
 LEFT_OUT: Final = """
-SELECT s.job, s.schedule_id::text, f.fire_at, f.since, f.count, f.outcome, f.why, f.run_id::text
-FROM perdure.schedule_fires f JOIN perdure.schedules s USING (schedule_id)
-WHERE f.outcome <> 'fired' AND f.fire_at >= $2 AND coalesce(f.since, f.fire_at) < $3
-  AND s.tenant = $1 AND ($4::text IS NULL OR s.job = $4)
-ORDER BY f.fire_at DESC LIMIT $5"""
+WITH found AS (
+    (SELECT * FROM perdure.schedule_fires
+     WHERE outcome IN ('missed', 'waiting') AND fire_at >= $2 AND coalesce(since, fire_at) < $3
+     ORDER BY fire_at DESC LIMIT $6)
+    UNION ALL
+    (SELECT * FROM perdure.schedule_fires
+     WHERE outcome = 'skipped' AND fire_at >= $2 AND coalesce(since, fire_at) < $3
+     ORDER BY fire_at DESC LIMIT $6)
+)
+SELECT s.job, s.schedule_id::text, max(f.fire_at),
+       nullif(min(coalesce(f.since, f.fire_at)), max(f.fire_at)),
+       sum(coalesce(f.count, 1))::int, f.outcome, f.why, NULL::text,
+       (SELECT count(*) FROM found) AS read
+FROM found f JOIN perdure.schedules s USING (schedule_id)
+WHERE s.tenant = $1 AND ($4::text IS NULL OR s.job = $4)
+GROUP BY s.job, s.schedule_id, f.outcome, f.why, date_bin($5::interval, f.fire_at, $2)
+ORDER BY 3 DESC LIMIT $7"""
 
 COMING: Final = """
 SELECT t.stream, t.tenant, t.version, t.first_position, t.last_position, t.state, s.next_fire_at
@@ -80,17 +95,18 @@ async def window(
     still = await run_list.find(
         db, tenant, Filter(job=jobs, state=("running", "cancelling"), until=since), limit=MOST_RUNS
     )
-    rows = await db.pool.fetch(LEFT_OUT, tenant, begin, end, job, MOST_LEFT_OUT + 1)
-    ahead = _Ahead(now, end, (end - begin) / STRETCHES)
+    stretch = (end - begin) / STRETCHES
+    rows = await db.pool.fetch(LEFT_OUT, tenant, begin, end, job, stretch, MOST_LEFT_OUT, MOST_RUNS)
+    ahead = _Ahead(now, end, stretch)
     planned, is_cut = await _planned(db.pool, tenant, ahead, job)
     cuts = {
         "runs": found.next or still.next,
-        "left-out": len(rows) > MOST_LEFT_OUT,
+        "left-out": bool(rows) and (rows[0]["read"] >= MOST_LEFT_OUT or len(rows) == MOST_RUNS),
         "planned": is_cut,
     }
     return Window(
         runs=(*found.runs, *still.runs),
-        left_out=tuple(LeftOut(row[0], row[1], fire_view(row[2:])) for row in rows[:MOST_LEFT_OUT]),
+        left_out=tuple(LeftOut(row[0], row[1], fire_view(row[2:8])) for row in rows),
         planned=planned,
         cut=tuple(name for name, is_so in cuts.items() if is_so),
     )
