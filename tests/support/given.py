@@ -132,17 +132,16 @@ HISTORIES: dict[State, tuple[RunFact, ...]] = {
     "paused": (requested(), held()),
     "cancelling": (requested(), started(), cancel_requested()),
     "completed": (requested(), started(), completed()),
+    "partial": (requested(), started(), facts.RunPartiallyCompleted(run=RUN, attempt=1)),
     "failed": (requested(), started(), attempt_failed(), run_failed()),
     "cancelled": (requested(), cancelled()),
 }
 
 
 def in_state(state: State) -> Run:
-    """Give a run in a state; nothing leads to `waiting` and `partial` yet, so they are set."""
+    """Give a run in a state; nothing leads to `waiting` yet, so it is set."""
     if state == "waiting":
         return replace(given(requested()), phase="waiting")
-    if state == "partial":
-        return replace(given(requested(), started(), completed()), phase="partial")
     return given(*HISTORIES[state])
 
 
