@@ -256,12 +256,13 @@ SOME = {
     day=st.sampled_from(["*", "1", "15", "*/7", "28-31"]),
     month=st.sampled_from(["*", "2", "*/3", "mar-oct"]),
     weekday=st.sampled_from(["*", "0", "1-5", "*/2", "sat"]),
-    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
     start=st.integers(0, 3 * 525_600),
 )
 def test_any_expression_fires_as_another_library_says(
     *, minute: str, hour: str, day: str, month: str, weekday: str, zone: str, start: int
 ) -> None:
+    # Zones that change by half an hour are left to the tables: the other library fires late there.
     expression = f"{minute} {hour} {day} {month} {weekday}"
     after = ANCHOR + timedelta(minutes=start)
     other = CronSim(expression, after.astimezone(ZoneInfo(zone)))
