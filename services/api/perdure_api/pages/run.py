@@ -155,7 +155,7 @@ async def run_context(
         log=log,
         definition=definition,
         result=result_of(record),
-        backup=await backup_of(database, run, attempts),
+        backup=await backup_of(database, run),
         bar=items_bar(run.items),
         items=await items_pane(database.pool, found.run, run, query, operates=operates)
         if tab == "items"

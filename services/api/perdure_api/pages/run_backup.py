@@ -7,12 +7,16 @@ from perdure_api.pages.backup_contexts import DryRun
 from perdure_api.pages.backup_dry import seen_dry_run
 from perdure_api.pages.words import counted, number, size
 from perdure_api.store.database import Database
-from perdure_contract.objects import AttemptView, RunView
+from perdure_contract.objects import RunView
 from perdure_contract.rsync.exits import meaning
 from perdure_contract.rsync.spec import RsyncSpec
 
 ONE_PLACE: Final = 10
 """Above this, decimals of a speed-up say nothing."""
+INCOMPLETE_WORDS: Final = (
+    "Some files could not be copied, or vanished before they were (rsync's exit codes 23 and 24): "
+    "the output names them. This backup accepts that."
+)
 UNFINISHED: Final = frozenset({"failed", "cancelled", "retrying", "paused"})
 
 
@@ -32,23 +36,27 @@ class RunBackup:
     """What a dry run found; none when it is none."""
 
 
-async def backup_of(
-    database: Database, run: RunView, attempts: tuple[AttemptView, ...]
-) -> RunBackup | None:
+async def backup_of(database: Database, run: RunView) -> RunBackup | None:
     """Tell about a run with rsync; none when it is another kind."""
     spec = run.spec
     if not isinstance(spec, RsyncSpec):
         return None
-    failure = run.failure or (attempts[-1].failure if attempts else None)
-    code = None if failure is None else failure.exit_code
     copies = not spec.dry_run
     return RunBackup(
         live=live_figures(run) if run.ended_at is None else (),
         did=statistics_words(run.metrics) if run.ended_at is not None and copies else "",
-        exit_words="" if code is None else meaning(code),
+        exit_words=exit_words(run),
         goes_on=goes_on_words(run, spec),
         dry=await seen_dry_run(database, run.tenant, run.id) if spec.dry_run else None,
     )
+
+
+def exit_words(run: RunView) -> str:
+    """Say what rsync's exit code means, where the page does not say it already."""
+    if run.state == "partial":
+        return INCOMPLETE_WORDS
+    code = None if run.failure is None else run.failure.exit_code
+    return meaning(code) if code is not None and run.state == "retrying" else ""
 
 
 def live_figures(run: RunView) -> tuple[tuple[str, str], ...]:

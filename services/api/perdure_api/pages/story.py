@@ -52,7 +52,7 @@ def _told(
             return f"It completed{tries}{_took(run)},", run.ended_at, None
         case "partial":
             counts = run.items
-            words = "some items failed"
+            words = "some files could not be copied" if run.kind == "rsync" else "some items failed"
             if counts is not None:
                 words = f"{number(counts.failed)} of {counted(counts.total, 'item')} failed"
             return f"It came to its end{_took(run)}, and {words},", run.ended_at, None
