@@ -72,6 +72,7 @@ def test_a_batch_from_the_form_is_previewed_and_its_failed_items_run_again(
     dialog.get_by_role("button", name="Retry items").click()
     expect(page.locator("#toasts")).to_contain_text("The failed items run again")
     expect(page.locator("#outcome-failed b")).to_have_text("1", timeout=20_000)
+    expect(page.locator("#retry-all")).to_have_text("Retry all failed (1)", timeout=20_000)
 
     page.locator("#retry-all").click()
     expect(dialog).to_contain_text("Retry 1 failed item?")
