@@ -147,6 +147,7 @@ def test_the_picture_shows_where_a_slash_makes_the_difference() -> None:
     assert [line.name for line in drawn.contents] == ["/backup/", "2024/", "a.jpg", "b.jpg", "…"]
     assert [line.name for line in drawn.itself][:3] == ["/backup/", "photos/", "2024/"]
     assert [line.depth for line in drawn.itself] == [0, 1, 2, 2, 2, 2]
+    assert [line.name for line in picture("/a", "/b", ("x", "y")).contents] == ["/b/", "x", "y"]
 
 
 def test_the_tester_names_the_rule_and_the_folder_that_decided() -> None:

@@ -25,7 +25,7 @@ from perdure_api.pages.backup_form import (
     typed,
     values_of,
 )
-from perdure_api.pages.backup_picture import picture, put_through, typed_paths
+from perdure_api.pages.backup_picture import SHOWN, picture, put_through, typed_paths
 from perdure_api.pages.backup_preview import preview_of
 from perdure_api.pages.directories import Place, look, names_in, paths_in
 from perdure_api.pages.rendering import html
@@ -50,7 +50,6 @@ from perdure_api.services import services_of
 from perdure_contract.rsync.spec import RsyncSpec
 
 SIDES: Final = ("source", "destination")
-DRAWN: Final = 4
 SAMPLE: Final = 40
 PATIENCE: Final = 5.0
 """Seconds for a look at a directory; a network share may be gone."""
@@ -179,7 +178,7 @@ async def _context(request: HttpRequest, form: BackupForm) -> BackupPage:
     services = services_of(request)
     source, destination = form["source"], form["destination"]
     here = not (form["host"] and form["host_side"] == "source")
-    names = await _in_time(names_in, source, _roots(request), DRAWN) if source and here else ()
+    names = await _in_time(names_in, source, _roots(request), SHOWN + 1) if source and here else ()
     dry = await backup_dry.dry_run_of(request, form)
     known = await list_hosts(services.database.pool, caller_of(request).tenant)
     return BackupPage(

@@ -9,6 +9,8 @@ from perdure_contract.rsync.filters import verdict
 from perdure_contract.rsync.spec import FilterRow
 
 UNKNOWN: Final = ("…",)
+SHOWN: Final = 3
+"""Names of the source that are drawn."""
 MOST_TRIED: Final = 200
 MOST_WORK: Final = 5_000_000
 """Steps of comparing, roughly; a second at worst."""
@@ -25,7 +27,8 @@ def picture(source: str, destination: str, names: Sequence[str]) -> Picture:
     """
     top = TreeLine(depth=0, name=f"{destination.rstrip('/') or 'destination'}/", new=False)
     folder = f"{source.rstrip('/').rpartition('/')[2] or 'source'}/"
-    inside = tuple(names[:3]) + (UNKNOWN if len(names) != 3 else ()) if names else UNKNOWN  # noqa: PLR2004 -- as many as are drawn
+    more = UNKNOWN if len(names) > SHOWN or not names else ()
+    inside = (*names[:SHOWN], *more)
     return Picture(
         contents=(top, *(TreeLine(depth=1, name=name, new=True) for name in inside)),
         itself=(
