@@ -280,3 +280,16 @@ async def test_what_became_of_old_fire_times_is_removed_but_for_what_is_still_op
     kept = await fires_of(pool, schedule_id, before=None, limit=9)
     ages = [(datetime.now(UTC) - datetime.fromisoformat(fire.fire_at)).days for fire in kept]
     assert ages == [10, 95]
+
+
+async def test_no_time_is_backfilled_twice_though_what_became_of_it_is_forgotten(
+    core: Core,
+) -> None:
+    pool, schedule_id = core.database.pool, await schedule(core, overlap="allow")
+    times = [datetime(2024, 3, 1, hour, tzinfo=UTC) for hour in (1, 2)]
+    await core.jobs.backfill(BY, schedule_id, "tell", times[:1])
+    await pool.execute("UPDATE perdure.schedule_fires SET open = false")
+    await ScheduleCare(core.database, core.writer).tick()
+    assert await fires_of(pool, schedule_id, before=None, limit=9) == []
+    await core.jobs.backfill(BY, schedule_id, "tell", times)
+    assert (await events_of(core, schedule_id)).count("fired") == 2

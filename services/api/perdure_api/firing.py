@@ -53,6 +53,10 @@ JOIN perdure.schedule_fires f ON f.schedule_id = s.schedule_id
      AND (f.fire_at >= s.next_fire_at OR f.fire_at = ANY($2::timestamptz[]))
 WHERE s.schedule_id = ANY($1::text[]::uuid[]) AND f.outcome IN ('fired', 'waiting')"""
 
+# What became of a time long ago may be removed, its run is not.
+RUN_BEFORE = """
+SELECT run_id::text FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[])"""
+
 NOTE_FIRES = """
 INSERT INTO perdure.schedule_fires (schedule_id, fire_at, since, count, outcome, why, run_id, open)
 SELECT a::uuid, b, c, d, e, f, g::uuid, e = 'fired'
@@ -132,6 +136,11 @@ class Firing:
             (known.active if final is False else known.ended).append(run)
         for schedule, fire_at in await connection.fetch(TAKEN, self._ids, self._past):
             self._known[schedule].taken.add(fire_at)
+        if self._past:
+            times = {run_id_for(i, moment): (i, moment) for i in self._ids for moment in self._past}
+            for (run,) in await connection.fetch(RUN_BEFORE, list(times)):
+                schedule, moment = times[run]
+                self._known[schedule].taken.add(moment)
 
     def begin(self) -> None:
         """Forget what an earlier try of the same transaction did."""

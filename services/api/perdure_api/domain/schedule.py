@@ -21,7 +21,7 @@ from perdure_contract.facts import (
 from perdure_contract.jobs import SchedulePlan, Source
 
 FIRES_KEPT: Final = timedelta(days=90)
-"""How long what became of a fire time is known; before that none can be fired later."""
+"""How long what became of a fire time is listed; what it started stays."""
 
 
 class Schedule(Struct, frozen=True, kw_only=True, omit_defaults=True):

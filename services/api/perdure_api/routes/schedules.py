@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from perdure_api.commands import StoredAnswer
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.rejections import FieldError
-from perdure_api.domain.schedule import FIRES_KEPT, Schedule
+from perdure_api.domain.schedule import Schedule
 from perdure_api.domain.triggers import fires
 from perdure_api.errors import invalid
 from perdure_api.job_drafts import PreviewDraft, ScheduleDraft, preview, read_plan
@@ -304,9 +304,6 @@ def times_between(schedule: Schedule, asked: Backfill, now: datetime) -> list[da
         raise invalid((FieldError("/until", "out-of-range", words),))
     if asked.until > now:
         raise invalid((FieldError("/until", "out-of-range", "It lies ahead."),))
-    if asked.since < now - FIRES_KEPT:
-        words = f"Fire times are known for {FIRES_KEPT.days} days; begin later."
-        raise invalid((FieldError("/from", "out-of-range", words),))
     # From just before, so that `from` itself counts.
     found = fires(schedule.rule, asked.since - datetime.resolution, MOST_BACKFILLED + 1)
     times = [moment for moment in found if moment <= asked.until]
