@@ -5,11 +5,13 @@ What is shown is what a person would type; the addresses it prints are worth ope
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import click
 
-from perdure import CommandSpec, NewRun, PythonSpec, Retry, StateSeen
+from perdure import BatchSpec, CommandSpec, Invalid, NewRun, PythonSpec, Retry, RsyncSpec, StateSeen
 from perdure_cli.stops import RunFailed
 from perdure_cli.talking import Talk, talking
 from perdure_cli.watching import outcome, watch
@@ -51,6 +53,31 @@ def _scheduled() -> NewRun:
     return NewRun(name="demo: later", spec=spec, run_at=due, tags=("demo",))
 
 
+def _backup(talk: Talk, folder: Path) -> Part | None:
+    """Give the act of a backup; none where no executor has rsync, or may not read the folder."""
+    spec = RsyncSpec(source=f"{folder}/photos/", destination=f"{folder}/backup")
+    if not any("rsync" in executor.programs for executor in talk.client.executors().items):
+        return None
+    try:
+        talk.client.preview_backup(spec)
+    except Invalid:
+        return None
+    (folder / "photos").mkdir()
+    for number in range(20):
+        (folder / "photos" / f"{number}.jpg").write_bytes(bytes(50_000))
+    return Part(
+        "A backup of twenty files with rsync: figures as it goes, and at the end.",
+        lambda: NewRun(name="demo: backup", spec=spec, tags=("demo",)),
+        "completed",
+    )
+
+
+def _batch() -> NewRun:
+    items = tuple({"key": f"order {number}", "size": number} for number in range(1, 13))
+    each = CommandSpec(argv=("test", "{size}", "-ne", "7"))
+    return NewRun(name="demo: batch", spec=BatchSpec(items=items, each=each), tags=("demo",))
+
+
 PARTS: Final = (
     Part(
         "A script that counts: output and progress, live.",
@@ -71,6 +98,7 @@ PARTS: Final = (
         ),
         "completed",
     ),
+    Part("A batch of twelve items, of which one fails; the others count.", _batch, "partial"),
     Part(
         "A command that fails: three attempts, with growing waits between them.",
         lambda: NewRun(
@@ -97,13 +125,17 @@ PARTS: Final = (
 @talking
 def demo(talk: Talk) -> None:
     """Run one of each kind of work and watch it."""
-    ended = [_play(talk, part) for part in PARTS]
+    parts = list(PARTS)
+    with TemporaryDirectory(prefix=".perdure-demo-", dir=Path.home()) as folder:
+        if (backup := _backup(talk, Path(folder))) is not None:
+            parts.append(backup)
+        ended = [_play(talk, part) for part in parts]
     if talk.out.as_json:
         talk.out.value({"items": ended, "next": None})
     else:
         talk.out.line("")
         talk.out.line(f"All of it is kept: {talk.client.url}/runs?tag=demo")
-    for part, run in zip(PARTS, ended, strict=True):
+    for part, run in zip(parts, ended, strict=True):
         if run.state != part.ends:
             message = (
                 f"{outcome(run)}, but it should be {part.ends}: {talk.client.url}/runs/{run.id}"
