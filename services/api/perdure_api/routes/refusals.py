@@ -17,7 +17,6 @@ from msgspec import Meta, Struct
 from perdure_api.domain.callers import Caller
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.projections import ledger
-from perdure_api.routes.gate import SAFE_METHODS
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import as_run_id
@@ -95,7 +94,7 @@ def _words(error: Exception) -> str | None:
 
 def _about(scope: Scope) -> tuple[str, str | None, str | None] | None:
     """Give what was asked for, and the stream or the run that it was about; None for what only reads."""
-    if scope["type"] != ScopeType.HTTP or scope["method"] in SAFE_METHODS:
+    if scope["type"] != ScopeType.HTTP or scope["method"] not in BY_METHOD:
         return None
     parts = scope["path"].removeprefix("/api").strip("/").split("/")
     thing = THINGS.get(parts[0])

@@ -209,10 +209,10 @@ def _high(file: int) -> int:
 
 def _used() -> tuple[float, int, int]:
     """Give seconds of CPU, children included, and the peaks of a child's and of our memory in bytes."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
+    own = resource.getrusage(resource.RUSAGE_SELF)  # whose peak begins at the size of our parent
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    return seconds, children.ru_maxrss * 1024, own.ru_maxrss * 1024
+    return seconds, children.ru_maxrss * 1024, _peak_bytes()
 
 
 def _reap() -> bool:
@@ -226,6 +226,14 @@ def _reap() -> bool:
     except ChildProcessError:
         return True
     return False
+
+
+def _peak_bytes() -> int:
+    with open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _resident_bytes() -> int:
