@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from perdure_api.commands import Idempotency, StoredAnswer
 from perdure_api.domain.run import Run
 from perdure_api.duties import Core
+from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.store.batch import Batch
 from perdure_api.store.writer import Work
 from tests.support.api_core import BY, PlayedExecutor, request, running_core

@@ -5,60 +5,36 @@ and the same words. Each gives its result once it is committed and raises `error
 not legal. After the commit the executor concerned is told at once.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
-import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
 
-from perdure_api.backups import NOTE_DRY_RUN, BackupChecks, backups_of
-from perdure_api.batches import InputChecks, ItemOrder, plan, stored
+from perdure_api.batches import ItemOrder
 from perdure_api.domain import queue as queues
 from perdure_api.domain import run_commands
 from perdure_api.domain.bulk import Bulk, BulkAction
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.executor import Executor
 from perdure_api.domain.queue import Queue
-from perdure_api.domain.rejections import FieldError, Rejection, version_conflict
+from perdure_api.domain.rejections import Rejection, version_conflict
 from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Command
 from perdure_api.errors import NotFoundError, Rejected
-from perdure_api.kinds import kind
 from perdure_api.messaging.controls import Controls
-from perdure_api.store.batch import Batch, FactTooLargeError, Statement
+from perdure_api.once import Idempotency, StoredAnswer, once
+from perdure_api.requesting import request_work
+from perdure_api.store.batch import Batch
 from perdure_api.store.writer import Done, Work, Writer
 from perdure_contract import facts
-from perdure_contract.facts import ExecutorDraining, Json, QueueFact, RunRequested
+from perdure_contract.facts import ExecutorDraining, Json, QueueFact
 from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream
-from perdure_contract.rsync.spec import RsyncSpec
-from perdure_contract.specs import BlobRef, RunRequest
+from perdure_contract.specs import RunRequest
 from perdure_contract.wire import Attempt, Cancel, Control, Drain, Revoke
 from perdure_runtime.clock import new_id
 
 T = TypeVar("T")
-
-
-class StoredAnswer(Struct, frozen=True, kw_only=True):
-    """The first answer to a command that came with an Idempotency-Key, given again."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
-
-
-class Idempotency(Struct, frozen=True, kw_only=True):
-    """A command's key, the hash of its body, and how its answer will be written.
-
-    The answer is stored in the transaction of the command; the key counts within a tenant.
-    """
-
-    key: str
-    body_sha256: bytes
-    render: Callable[[Any], StoredAnswer]
 
 
 class Commands:
@@ -78,7 +54,7 @@ class Commands:
         self, by: Caller, request: RunRequest, *, idempotency: Idempotency | None = None
     ) -> Done[Run | StoredAnswer]:
         """Request one run. Raises `Rejected` when its unique key is taken."""
-        work = _request_work(by, [request], "", self.backup_roots)
+        work = request_work(by, [request], "", self.backup_roots)
         run_id = work.run_ids[0]
 
         def perform(batch: Batch) -> Callable[[], Run]:
@@ -94,7 +70,7 @@ class Commands:
         self, by: Caller, requests: Sequence[RunRequest], *, idempotency: Idempotency | None = None
     ) -> Done[list[Run] | StoredAnswer]:
         """Request many runs in one transaction, all or nothing; the result is in their order."""
-        work = _request_work(by, requests, "/runs", self.backup_roots)
+        work = request_work(by, requests, "/runs", self.backup_roots)
 
         def perform(batch: Batch) -> Callable[[], list[Run]]:
             work.perform(batch)
@@ -317,7 +293,7 @@ class Commands:
         if idempotency is None:
             done = await self._writer.submit(work)
             return Done(done.result, done.position)
-        return await self._writer.submit(_once(by, work, idempotency))
+        return await self._writer.submit(once(by, work, idempotency))
 
 
 def messages_after(before: Run, after: Run) -> list[tuple[str, Control]]:
@@ -344,177 +320,3 @@ def _check_version(run: Run, expected: int | None, now: datetime) -> None:
     if expected is not None and expected != run.version:
         state = state_at(run, now)
         raise Rejected(version_conflict(state=state, current=run.version, expected=expected))
-
-
-class _RequestWork(Struct, frozen=True):
-    run_ids: list[str]
-    perform: Callable[[Batch], None]
-    prepare: Callable[[asyncpg.Connection, Batch], Any] | None
-
-
-def _request_work(
-    by: Caller, requests: Sequence[RunRequest], at: str, backup_roots: Sequence[str]
-) -> _RequestWork:
-    """Prepare requests: ids, content over 16 KiB moved to blobs, what is to be looked up."""
-    run_ids = [new_id() for _ in requests]
-    split = [_split(request) for request in requests]
-    keys = sorted({request.unique_key for request in requests if request.unique_key is not None})
-
-    places = [f"{at}/{index}" if at else "" for index in range(len(requests))]
-    backups = [
-        backup
-        for where, request in zip(places, requests, strict=True)
-        for backup in backups_of(f"{where}/spec", request.spec, proven=request.job is not None)
-    ]
-    inputs = InputChecks(by.tenant, list(zip(places, requests, strict=True)))
-    checks = BackupChecks(by.tenant, backup_roots, backups) if backups else None
-
-    async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:
-        await inputs.look_up(connection)
-        if checks is not None:
-            await checks.look_up(connection)
-        if not keys:
-            return
-        rows = await connection.fetch(
-            "SELECT unique_key, run_id::text FROM perdure.runs "
-            "WHERE tenant = $1 AND unique_key = ANY($2::text[])",
-            by.tenant,
-            keys,
-        )
-        for key, run_id in rows:
-            batch.unique_keys.setdefault((by.tenant, key), run_id)
-
-    def perform(batch: Batch) -> None:
-        inputs.refuse()
-        if checks is not None:
-            checks.refuse()
-        for where, run_id, (request, blobs) in zip(places, run_ids, split, strict=True):
-            if request.unique_key is not None:
-                _check_unique(batch, by, request.unique_key, where)
-            _begin(batch, by, run_id, (request, blobs), where)
-            if checks is not None and isinstance(request.spec, RsyncSpec) and request.spec.dry_run:
-                of = checks.fingerprint(request.spec)
-                batch.execute(NOTE_DRY_RUN, by.tenant, of, run_id)
-
-    return _RequestWork(
-        run_ids, perform, look_up if keys or checks is not None or inputs.needed else None
-    )
-
-
-def begin_request(batch: Batch, by: Caller, run_id: str, request: RunRequest) -> None:
-    """Begin one run within a work; its unique key, if any, is not looked at."""
-    _begin(batch, by, run_id, _split(request))
-
-
-_Split = tuple[RunRequest, list[tuple[bytes, bytes]]]
-
-
-def _begin(batch: Batch, by: Caller, run_id: str, split: _Split, where: str = "") -> None:
-    request, blobs = split
-    request, made = stored(request)
-    fact = RunRequested(
-        run=run_id,
-        **{name: getattr(request, name) for name in RunRequest.__struct_fields__},
-    )
-    try:
-        batch.begin_run(fact, by)
-    except FactTooLargeError as error:
-        raise Rejected(_too_large(where)) from error
-    for sha256, data in blobs:
-        batch.add_blob(run_id, sha256, data)
-    plan(batch, by, run_id, made)
-
-
-def _check_unique(batch: Batch, by: Caller, key: str, where: str) -> None:
-    holder = batch.holder(by.tenant, key)
-    if holder is not None:
-        raise Rejected(
-            Rejection(
-                code="already-running",
-                message="A run with this unique key has not ended yet.",
-                run=holder,
-                errors=(
-                    FieldError(f"{where}/unique_key", "already-running", "This key is taken."),
-                ),
-            )
-        )
-
-
-def _too_large(where: str) -> Rejection:
-    words = "The request is larger than 64 KiB without its script and input."
-    return Rejection(
-        code="validation", message=words, errors=(FieldError(f"{where}/spec", "too-long", words),)
-    )
-
-
-def _split(request: RunRequest) -> _Split:
-    """Replace script and stdin by references: they may have to be deleted, an event never is."""
-    blobs: list[tuple[bytes, bytes]] = []
-
-    def reference(text: str | BlobRef) -> BlobRef:
-        if isinstance(text, BlobRef):
-            return text
-        data = text.encode()
-        digest = hashlib.sha256(data)
-        blobs.append((digest.digest(), data))
-        return BlobRef(sha256=digest.hexdigest(), bytes=len(data))
-
-    texts = {name: reference(text) for name, text in kind.texts_of(request.spec).items()}
-    if not blobs:
-        return request, blobs
-    return replace(request, spec=kind.with_texts(request.spec, texts)), blobs
-
-
-def _once(by: Caller, work: Work[T], idempotency: Idempotency) -> Work[T | StoredAnswer]:
-    """Make a work that is done once for its key, and whose first answer is kept and given again."""
-    known: dict[str, tuple[bytes, StoredAnswer]] = {}
-
-    async def prepare(connection: asyncpg.Connection, batch: Batch) -> None:
-        known.clear()
-        row = await connection.fetchrow(
-            "SELECT body_sha256, status, body, headers FROM perdure.answers "
-            "WHERE tenant = $1 AND key = $2",
-            by.tenant,
-            idempotency.key,
-        )
-        if row is not None:
-            headers = msgspec.json.decode(row[3], type=dict[str, str])
-            answer = StoredAnswer(status=row[1], body=row[2], headers=headers)
-            known[idempotency.key] = (row[0], answer)
-        if work.prepare is not None:
-            await work.prepare(connection, batch)
-
-    def perform(batch: Batch) -> Callable[[], T | StoredAnswer]:
-        if idempotency.key in known:
-            body_sha256, answer = known[idempotency.key]
-            if body_sha256 != idempotency.body_sha256:
-                raise Rejected(
-                    Rejection(
-                        code="idempotency-mismatch",
-                        message="This Idempotency-Key was used with another body.",
-                    )
-                )
-            return lambda: answer
-        read = work.perform(batch)
-
-        def keep() -> Statement:
-            answer = idempotency.render(read())
-            return Statement(
-                "INSERT INTO perdure.answers (tenant, key, body_sha256, status, body, headers) "
-                "VALUES ($1, $2, $3, $4, $5, $6)",
-                (
-                    by.tenant,
-                    idempotency.key,
-                    idempotency.body_sha256,
-                    answer.status,
-                    answer.body,
-                    msgspec.json.encode(answer.headers),
-                ),
-            )
-
-        batch.late.append(keep)
-        return read
-
-    return Work(
-        perform=perform, runs=work.runs, streams=work.streams, prepare=prepare, weight=work.weight
-    )

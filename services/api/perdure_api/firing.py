@@ -15,7 +15,7 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from perdure_api.commands import begin_request, messages_after
+from perdure_api.commands import messages_after
 from perdure_api.domain import misfire
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.job import Job, request_of
@@ -24,6 +24,7 @@ from perdure_api.domain.parameters import checked
 from perdure_api.domain.run_commands import Cancel, decide
 from perdure_api.domain.schedule import Schedule
 from perdure_api.domain.triggers import delay
+from perdure_api.requesting import begin_request
 from perdure_api.store.batch import Batch
 from perdure_contract.facts import ScheduleFired, ScheduleMissed, ScheduleSkipped
 from perdure_contract.identifiers import job_stream, schedule_stream

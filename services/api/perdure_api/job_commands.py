@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from perdure_api.backups import BackupChecks, backups_of
-from perdure_api.commands import Commands, Idempotency, StoredAnswer
+from perdure_api.commands import Commands
 from perdure_api.domain import job as jobs
 from perdure_api.domain import schedule as schedules
 from perdure_api.domain.callers import Caller
@@ -18,6 +18,7 @@ from perdure_api.domain.run import Run
 from perdure_api.domain.schedule import Schedule
 from perdure_api.errors import NotFoundError, Rejected, invalid
 from perdure_api.firing import Firing
+from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
 from perdure_api.store.writer import Done, Work

@@ -7,7 +7,6 @@ import yaml
 from msgspec.structs import replace
 
 from perdure_api.backups import Backup, BackupChecks
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run
 from perdure_api.drafts import read_run
 from perdure_api.errors import invalid
@@ -21,6 +20,7 @@ from perdure_api.job_drafts import (
     read_job,
     read_plan,
 )
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.backup_form import BackupForm, request_json, trigger_json
 from perdure_api.pages.quantities import write_seconds
 from perdure_api.pages.run_actions import idempotency_of

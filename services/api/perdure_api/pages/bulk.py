@@ -11,9 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Struct
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.bulk import WITH_CANARY, Bulk, BulkAction, Options
 from perdure_api.errors import NotFoundError, Refused
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.bulk_words import MANY, action_of
 from perdure_api.pages.contexts import RunFilter
 from perdure_api.pages.recovery_contexts import BulkQuestion, BulkRow

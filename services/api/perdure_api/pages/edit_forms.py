@@ -7,12 +7,12 @@ from zoneinfo import available_timezones
 
 from litestar.types import ASGIApp
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.job import Job
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import Refused, Rejected
 from perdure_api.job_drafts import PreviewDraft
 from perdure_api.job_drafts import preview as look_ahead
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.forms.parameters import typed_rows, with_blanks
 from perdure_api.pages.job_contexts import PlanPreview
 from perdure_api.pages.job_form import (

@@ -7,13 +7,13 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.job import Job
 from perdure_api.domain.rejections import FieldError
 from perdure_api.domain.run import Run
 from perdure_api.errors import Refused
 from perdure_api.job_drafts import read_job_run
 from perdure_api.kinds import kind
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.durations import durations_of
 from perdure_api.pages.fire_runs import schedule_rows
 from perdure_api.pages.forms.parameters import shown, typed_value

@@ -8,11 +8,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import structs
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run
 from perdure_api.drafts import read_run
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.kinds import kind
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.content import text_of
 from perdure_api.pages.contexts import Preview
 from perdure_api.pages.preview import SHOWN_ITEMS, preview_of, preview_of_problems

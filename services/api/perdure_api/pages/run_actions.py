@@ -8,7 +8,6 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.commands import Idempotency, StoredAnswer
 from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.run import Run
 from perdure_api.domain.run_commands import (
@@ -25,6 +24,7 @@ from perdure_api.domain.run_commands import (
     RetryNow,
 )
 from perdure_api.errors import NotFoundError, Refused, Rejected
+from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.pages.action_questions import question
 from perdure_api.pages.chosen_items import chosen_items, read_ordinals
 from perdure_api.pages.contexts import ActionButton, MenuAction

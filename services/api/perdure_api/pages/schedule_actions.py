@@ -9,10 +9,10 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import Run
 from perdure_api.domain.triggers import read_zone
 from perdure_api.errors import Refused
+from perdure_api.once import StoredAnswer
 from perdure_api.pages.contexts import ActionInput, ActionPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON, idempotency_of

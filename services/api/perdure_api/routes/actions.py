@@ -9,7 +9,6 @@ from litestar.types import ASGIApp
 from msgspec import Meta, Struct, defstruct
 from msgspec.structs import replace
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain import run_commands as commands
 from perdure_api.domain.rejections import Rejection, version_conflict
 from perdure_api.domain.run import Run, state_at
@@ -17,6 +16,7 @@ from perdure_api.domain.run_commands import Command
 from perdure_api.drafts import Draft, read_rerun
 from perdure_api.errors import Rejected
 from perdure_api.kinds import kind
+from perdure_api.once import StoredAnswer
 from perdure_api.projections import ledger
 from perdure_api.projections.run_detail import Found, run_view
 from perdure_api.routes.bodies import Body, read_json

@@ -9,10 +9,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.bulk import WITH_CANARY, Bulk, BulkAction, Options
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import NotFoundError, invalid
+from perdure_api.once import StoredAnswer
 from perdure_api.projections import bulk as bulks
 from perdure_api.projections import run_list
 from perdure_api.routes.bodies import read_json

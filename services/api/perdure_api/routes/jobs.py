@@ -7,7 +7,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
 from perdure_api.job_commands import Saved
@@ -21,6 +20,7 @@ from perdure_api.job_drafts import (
     read_job,
     read_job_run,
 )
+from perdure_api.once import StoredAnswer
 from perdure_api.projections import jobs
 from perdure_api.projections.schedules import schedules_of
 from perdure_api.routes.bodies import read_json

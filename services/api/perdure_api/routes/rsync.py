@@ -8,9 +8,9 @@ from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
 from perdure_api.backup_drafts import dry_run_of, preview, read_backup
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.run import FINAL_PHASES, Run, state_at
 from perdure_api.errors import NotFoundError
+from perdure_api.once import StoredAnswer
 from perdure_api.projections.dry_runs import get_dry_run
 from perdure_api.routes.bodies import read_json
 from perdure_api.routes.operations import Call, operation

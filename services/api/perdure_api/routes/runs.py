@@ -8,7 +8,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.job import Job
 from perdure_api.domain.run import Run, state_at
 from perdure_api.errors import NotFoundError, Unavailable
@@ -19,6 +18,7 @@ from perdure_api.job_drafts import (
     read_many_wanted,
     read_wanted,
 )
+from perdure_api.once import StoredAnswer
 from perdure_api.projections import run_list
 from perdure_api.projections.jobs import jobs_by_name
 from perdure_api.projections.run_detail import get_run, live_progress, run_view

@@ -9,13 +9,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
-from perdure_api.commands import StoredAnswer
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.rejections import FieldError
 from perdure_api.domain.schedule import Schedule
 from perdure_api.domain.triggers import fires
 from perdure_api.errors import invalid
 from perdure_api.job_drafts import PreviewDraft, ScheduleDraft, preview, read_plan
+from perdure_api.once import StoredAnswer
 from perdure_api.projections import schedules
 from perdure_api.routes.bodies import read_json
 from perdure_api.routes.jobs import Deletion, Gone

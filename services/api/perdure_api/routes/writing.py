@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from perdure_api.commands import Idempotency, StoredAnswer
 from perdure_api.domain.rejections import FieldError
 from perdure_api.drafts import refuse_bad_text
 from perdure_api.errors import NotFoundError, Refused, invalid
 from perdure_api.fields import read
+from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.routes.bodies import Body, read_json, refuse_too_deep
 from perdure_api.routes.replies import JSON, Reply
 from perdure_api.security.access import HttpRequest, header
