@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 from msgspec import Struct
@@ -19,8 +19,6 @@ from perdure_contract.facts import RunRequested
 from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BlobRef, RunRequest
 from perdure_runtime.clock import new_id
-
-T = TypeVar("T")
 
 
 class RequestWork(Struct, frozen=True):
