@@ -143,6 +143,18 @@ def test_a_key_given_twice_is_pointed_at(client: httpx.Client) -> None:
         (spec(argv=["a"], env={"1X": "a"}), "/spec/env/1X", "bad-name"),
         (spec(argv=["a"], env={"X": 1}), "/spec/env/X", "wrong-type"),
         (spec(script={"sha256": "0" * 64, "bytes": 3}), "/spec/script", "wrong-type"),
+        (
+            {
+                "spec": {
+                    "kind": "rsync",
+                    "source": "/a/",
+                    "destination": "/b",
+                    "options": {"rsync_path": "sh"},
+                }
+            },
+            "/spec/options/rsync_path",
+            "option-not-allowed",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -18,7 +18,7 @@ from msgspec import inspect
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import invalid
 from perdure_contract.identifiers import NAME_PATTERN
-from perdure_contract.rsync.spec import BANDWIDTH
+from perdure_contract.rsync.spec import BANDWIDTH, RsyncOptions
 
 T = TypeVar("T")
 
@@ -134,7 +134,11 @@ def _struct(
     known = [*fields, *([kind.tag_field] if kind.tag_field else [])]
     for name in value:
         if name not in known and kind.forbid_unknown_fields:
-            yield unknown(pointer(at, name), str(name), known)
+            if kind.cls is RsyncOptions:
+                words = f"The option `{name[:64]}` is not allowed."
+                yield FieldError(pointer(at, name), "option-not-allowed", words)
+            else:
+                yield unknown(pointer(at, name), str(name), known)
     for name, field in fields.items():
         if name in value:
             yield from _faults(value[name], field.type, pointer(at, name), strict=strict)
