@@ -280,3 +280,17 @@ async def test_a_run_without_a_sign_of_life_ends_as_stuck(
         assert await played.heard.get() == wire.Revoke(attempt=grant.attempt)
         assert await played.report(grant.attempt, ended()) == ("refused",)
         await played.close()
+
+
+async def test_a_request_is_stored_though_the_look_for_seats_fails(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    await ask(core)
+    await executor.next_grant()
+    await core.database.pool.execute(
+        "UPDATE perdure.runs SET state = '{}' WHERE run_id = $1::text::uuid",
+        await ask(core, queue="damaged", labels={"gpu": "none has it"}),
+    )
+    requested = await request_one(core)
+    stored = await read_run(core, requested.id)
+    assert stored.created == requested.created

@@ -24,6 +24,7 @@ from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.rows import lane_key
+from perdure_api.store.state import decode_run
 from perdure_api.store.writer import MOST_SEATED, Work, Writer
 from perdure_contract.identifiers import stream_kind
 from perdure_runtime.loop import Loop
@@ -127,7 +128,11 @@ class Dispatcher:
         }
         if any(run.phase == "pending" and run.id not in ready_here for run in here):
             batch.once_committed(self.wake)  # to learn when it comes due, or a new lane's limits
-        found = {run.id: run for run in lookout.waiting.values() if run.id not in batch.runs}
+        found = {
+            run_id: decode_run(state)
+            for run_id, state in lookout.waiting.items()
+            if run_id not in batch.runs
+        }
         waiting = ready_here | found
         seats = _freed(lookout.seats, Counter(executor for executor, _ in freed))
         if not seats or not waiting:

@@ -60,8 +60,8 @@ class Lookout(Struct, frozen=True, kw_only=True):
     """Of live sessions that take runs, counted before the batch."""
     queues: Mapping[str, Queue] = {}
     """Those that are paused or have limits."""
-    waiting: Mapping[str, Run] = {}
-    """As many of each lane as there were free seats; locked."""
+    waiting: Mapping[str, bytes] = {}
+    """States of as many runs of each lane as there were free seats; locked."""
 
 
 class Batch:

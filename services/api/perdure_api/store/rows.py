@@ -165,7 +165,7 @@ def loaded(found: Sequence[asyncpg.Record]) -> Batch:
                 if isinstance(state, Queue) and state.is_limited:
                     queues[state.name] = state
             case _:
-                waiting[key] = decode_run(data)
+                waiting[key] = data
     return Batch(clock[7], runs, streams, Lookout(seats=seats, queues=queues, waiting=waiting))
 
 

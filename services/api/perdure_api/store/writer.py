@@ -264,8 +264,7 @@ class Writer:
             if waiting.work.prepare is not None:
                 await waiting.work.prepare(connection, batch)
         performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
-        if self.joined_by is not None:
-            await self.joined_by(connection, batch)
+        await self._join(connection, batch)
         lanes = await self._store_lanes(connection, batch)
         position, first_id = await self._store(connection, batch)
         outcomes = [(waiting, read()) for waiting, read in performed]
@@ -273,6 +272,19 @@ class Writer:
             statement = make()
             await connection.execute(statement.sql, *statement.arguments)
         return _Stored(outcomes, position, len(batch.events), first_id, lanes, batch)
+
+    async def _join(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        """Add what follows from the works; when that fails, they are stored without it."""
+        if self.joined_by is None:
+            return
+        mark = batch.mark()
+        try:
+            await self.joined_by(connection, batch)
+        except database.AWAY:
+            raise
+        except Exception:
+            log.exception("nothing was added to a transaction")
+            batch.back_to(mark)
 
     def _tell(self, stored: _Stored) -> None:
         self._lanes |= stored.lanes
