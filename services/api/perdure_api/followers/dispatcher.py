@@ -70,7 +70,7 @@ class Dispatcher:
         self._grants = grants
         self._granted: deque[Granted] = deque()
         self._asked = False
-        """Whether the next transaction looks even when it appends nothing."""
+        """Whether the present transaction looks even when it appends nothing."""
         self._clock = Loop("dispatcher", self.tick)
         self._sender = Loop("grants", self._send)
 
@@ -95,11 +95,14 @@ class Dispatcher:
         due_in: float | None = await self._database.pool.fetchval(NEXT_DUE)
         if due_in is not None and due_in <= 0:
             await self._database.pool.execute(COME_DUE)
-        self._asked = True
-        await self._writer.submit(Work(perform=_nothing))
+        await self._writer.submit(Work(perform=self._ask))
         if due_in is None:
             return MAX_PAUSE_SECONDS
         return min(max(due_in, 0), MAX_PAUSE_SECONDS)
+
+    def _ask(self, _: Batch) -> Callable[[], None]:
+        self._asked = True
+        return lambda: None
 
     async def _send(self) -> float:
         by_session: dict[str, list[Run]] = {}
@@ -141,24 +144,22 @@ class Dispatcher:
         limited = {name: queue for name, queue in lookout.queues.items() if name in names}
         room = await _room(connection, limited, Counter(queue for _, queue in freed))
         assignments = admit([_candidate(run, batch) for run in waiting.values()], seats, room)
+        started: list[Assignment] = []
         for assignment in assignments:
             run = batch.adopt(waiting[assignment.run])
             decided = decide(run, Start(executor=assignment.executor), batch.now)
             if isinstance(decided, tuple):
                 batch.append_run(run, decided, SYSTEM)
-        _note_starts(batch, limited, [batch.runs[assignment.run] for assignment in assignments])
-        if assignments:
-            batch.once_committed(partial(self._grant, batch, assignments))
+                started.append(assignment)
+        _note_starts(batch, limited, [batch.runs[assignment.run] for assignment in started])
+        if started:
+            batch.once_committed(partial(self._grant, batch, started))
         if len(found) >= MOST_SEATED:
             batch.once_committed(self.wake)
 
     def _grant(self, batch: Batch, assignments: Sequence[Assignment]) -> None:
         self._granted.extend(Granted(each.session, batch.runs[each.run]) for each in assignments)
         self._sender.wake()
-
-
-def _nothing(_: Batch) -> Callable[[], None]:
-    return lambda: None
 
 
 def _candidate(run: Run, batch: Batch) -> Candidate:
