@@ -9,7 +9,9 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from tests.support.checker import check
@@ -90,8 +92,9 @@ class Batch:
 
 def kill_the_driver(system: System, batch: Batch) -> None:
     for process in processes_of(batch.id):
-        if "perdure_executor.batch" in process.cmdline():
-            os.kill(process.pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):  # what the others were is gone with the driver
+            if "perdure_executor.batch" in process.cmdline():
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def kill_agent_and_warden(system: System, batch: Batch) -> None:

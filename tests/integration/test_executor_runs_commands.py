@@ -445,6 +445,14 @@ async def test_cancel_of_one_that_waits_for_a_slot_never_starts_it(api: PlayedAp
     assert api.lines(waiting.attempt) == []
 
 
+async def test_cancel_that_comes_together_with_the_start_is_not_lost(api: PlayedApi) -> None:
+    for _ in range(20):  # the two often reach the keeper in one piece, and not always
+        grant = api.grant("/bin/sleep", "600")
+        await api.say(grant, Cancel(attempt=grant.attempt))
+
+        assert (await api.ended(grant.attempt)).outcome == "cancelled"
+
+
 async def test_more_grants_than_slots_wait_in_order(api: PlayedApi) -> None:
     grants = [api.grant(script="sleep 0.05") for _ in range(12)]
     await api.say(*grants)

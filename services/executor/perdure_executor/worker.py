@@ -281,5 +281,10 @@ class Worker:
             self._custody.taken(key)
 
     def _end(self, key: str, why: str, grace: float) -> None:
+        """Have it ended, after its start: that may still be put off in this round."""
+        with self.ledger.round():
+            self.ledger.later(lambda: self._say_end(key, why, grace))
+
+    def _say_end(self, key: str, why: str, grace: float) -> None:
         if self._custody is not None:
             self._custody.end(key, why, grace)

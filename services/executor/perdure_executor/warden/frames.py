@@ -6,6 +6,7 @@ body is JSON where there is one. The warden forwards bodies without reading them
 
 import socket
 import struct
+from collections import deque
 
 # agent → warden; START, CALL and END go on to a keeper
 START = b"S"
@@ -65,6 +66,25 @@ class Unpacker:
             at = start + size
         self._rest = data[at:]
         return frames
+
+
+class Inbox:
+    """What a keeper is told, in its order, whether or not it came in one piece."""
+
+    __slots__ = ("_control", "_unpacker", "frames")
+
+    def __init__(self, control: socket.socket) -> None:
+        """Read from a connected socket."""
+        self._control = control
+        self._unpacker = Unpacker()
+        self.frames: deque[Frame] = deque()
+        """What was read and not looked at yet."""
+
+    def read(self) -> bool:
+        """Wait for the next bytes and keep their frames; tell whether the other end is there."""
+        data = self._control.recv(READ_BYTES)
+        self.frames.extend(self._unpacker.feed(data))
+        return bool(data)
 
 
 class Channel:

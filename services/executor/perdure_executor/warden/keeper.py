@@ -15,7 +15,7 @@ import time
 
 from perdure_executor.attempt import KILL, KILLING, MEMORY, RUNNING, TERM, Attempt
 from perdure_executor.warden import tree
-from perdure_executor.warden.frames import DATA, END, Unpacker, pack
+from perdure_executor.warden.frames import DATA, END, Inbox, pack
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order, Record
 from perdure_executor.warden.output import READ_BYTES, STDERR, STDOUT, Output, Reported
@@ -52,7 +52,7 @@ class Keeper:
     """One attempt, from start to its record."""
 
     def __init__(
-        self, key: str, order: Order, control: socket.socket, unpacker: Unpacker, lease: Lease
+        self, key: str, order: Order, control: socket.socket, inbox: Inbox, lease: Lease
     ) -> None:
         """Prepare.
 
@@ -60,13 +60,13 @@ class Keeper:
             key: names the attempt in messages.
             order: what to start.
             control: socket to the warden.
-            unpacker: of what comes on it.
+            inbox: what comes on it; what was said with the order may be there already.
             lease: until when the executor may run anything.
         """
         self._key = key
         self._order = order
         self._control = control
-        self._unpacker = unpacker
+        self._inbox = inbox
         self._lease = lease
         self._output = Output(order.path, order.log_bytes)
         self._reported = Reported(order.path)
@@ -105,6 +105,7 @@ class Keeper:
         self._reap_at = now + REAP_SECONDS
         if self._order.memory_bytes is not None:
             self._memory_at = now
+        self._obey()
         try:
             self._watch()
         except WardenGone:
@@ -244,10 +245,13 @@ class Keeper:
                 return
 
     def _hear(self) -> None:
-        data = self._control.recv(READ_BYTES)
-        if not data:
+        if not self._inbox.read():
             raise WardenGone
-        for kind, key, body in self._unpacker.feed(data):
+        self._obey()
+
+    def _obey(self) -> None:
+        while self._inbox.frames:
+            kind, key, body = self._inbox.frames.popleft()
             if kind == END and key == self._key:
                 asked = json.loads(body)
                 self._attempt.ask_end(boottime(), asked["why"], asked["grace"])

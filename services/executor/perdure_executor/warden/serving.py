@@ -4,11 +4,10 @@ import signal
 import socket
 
 from perdure_executor.warden import tree
-from perdure_executor.warden.frames import CALL, OVER, START, WARM, Unpacker, pack
+from perdure_executor.warden.frames import CALL, OVER, START, WARM, Inbox, pack
 from perdure_executor.warden.keeper import IGNORED, Keeper
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import decode_order, encode
-from perdure_executor.warden.output import READ_BYTES
 from perdure_executor.warden.warm import CallKeeper, Warm
 
 
@@ -17,20 +16,22 @@ def serve(control: socket.socket, lease: Lease) -> None:
     tree.become_subreaper()
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    unpacker = Unpacker()
+    inbox = Inbox(control)
     warm = Warm()
-    while data := control.recv(READ_BYTES):
-        for kind, key, body in unpacker.feed(data):
-            if kind == START:
-                keeper = Keeper(key, decode_order(body), control, unpacker, lease)
-                control.sendall(pack(OVER, key, encode(keeper.carry())))
-            elif kind == CALL:
-                order = decode_order(body)
-                called = CallKeeper(key, order, control, unpacker, lease, warm=warm)
-                control.sendall(pack(OVER, key, encode(called.carry())))
-                keep_warm(warm, order.python_path)
-            elif kind == WARM:
-                keep_warm(warm, decode_order(body).python_path)
+    while inbox.frames or inbox.read():
+        if not inbox.frames:
+            continue
+        kind, key, body = inbox.frames.popleft()
+        if kind == START:
+            keeper = Keeper(key, decode_order(body), control, inbox, lease)
+            control.sendall(pack(OVER, key, encode(keeper.carry())))
+        elif kind == CALL:
+            order = decode_order(body)
+            called = CallKeeper(key, order, control, inbox, lease, warm=warm)
+            control.sendall(pack(OVER, key, encode(called.carry())))
+            keep_warm(warm, order.python_path)
+        elif kind == WARM:
+            keep_warm(warm, decode_order(body).python_path)
     warm.end()
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 
 from perdure_executor.attempt import RUNNING
-from perdure_executor.warden.frames import Unpacker
+from perdure_executor.warden.frames import Inbox
 from perdure_executor.warden.keeper import Keeper
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import Order, Record
@@ -65,13 +65,13 @@ class CallKeeper(Keeper):
         key: str,
         order: Order,
         control: socket.socket,
-        unpacker: Unpacker,
+        inbox: Inbox,
         lease: Lease,
         *,
         warm: Warm,
     ) -> None:
         """Prepare; `warm` is the keeper's worker, for the others see `Keeper`."""
-        super().__init__(key, order, control, unpacker, lease)
+        super().__init__(key, order, control, inbox, lease)
         self._warm = warm
         self._answer: Answer | None = None
         self._hears = True
