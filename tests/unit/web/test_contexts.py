@@ -5,35 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from perdure_api.pages import (
-    axis_contexts,
-    contexts,
-    event_contexts,
-    event_words,
-    item_contexts,
-    job_contexts,
-    metric_contexts,
-    recovery_contexts,
-    run_contexts,
-    schedule_contexts,
-)
+from perdure_api.pages import event_words
 from perdure_api.pages.words import ICON_OF_STATE
 from perdure_contract.facts import FACTS
 
 CLASSES = [
     node
-    for module in (
-        axis_contexts,
-        contexts,
-        event_contexts,
-        item_contexts,
-        job_contexts,
-        metric_contexts,
-        recovery_contexts,
-        run_contexts,
-        schedule_contexts,
-    )
-    for node in ast.parse(Path(str(module.__file__)).read_text()).body
+    for file in sorted(Path(event_words.__file__).parent.glob("*_contexts.py"))
+    for node in ast.parse(file.read_text()).body
     if isinstance(node, ast.ClassDef)
 ]
 

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from perdure_api.pages.bulk import rows_of
 from perdure_api.pages.bulk_words import how_far, state_of, title_of
-from perdure_api.pages.recovery_contexts import StuckPage
 from perdure_api.pages.rendering import render
 from perdure_api.pages.stuck import words_of
+from perdure_api.pages.stuck_contexts import StuckPage
 from perdure_contract.objects import BulkPreview, BulkView, RefusedCount, StuckView
 
 BULK = BulkView(

@@ -1,7 +1,9 @@
 """The dashboard: pages for people, made of the same views and commands as the API.
 
-A handler reads views or sends one command; a template shows one typed context of `contexts`. A whole page
-and the fragment that replaces a part of it come from the same file. Start reading at `run`.
+A handler reads views or sends one command; a template shows one typed context of a module `…_contexts`, in
+which every field says what it is. The objects of the API (`RunView`, `QueueView`, …) are shown as they are;
+contexts add only what a page needs beside them: links, words, geometry. A whole page and the fragment that
+replaces a part of it come from the same file. Start reading at `run`.
 """
 
 from typing import Final

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from perdure_api.pages.contexts import ActionInput, ActionPage
+from perdure_api.pages.action_contexts import ActionInput, ActionPage
 from perdure_api.pages.words import counted, duration, number
 from perdure_contract.objects import RunView
 from perdure_runtime.clock import new_id

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from perdure_api.pages.backup_form import BackupForm
 from perdure_api.pages.backup_options import COMMON, FOLDED, Group, Option
 from perdure_api.pages.backup_standing import Backup
-from perdure_api.pages.contexts import Link
 from perdure_api.pages.directories import Place
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.metric_contexts import MetricChart
 from perdure_contract.jobs import PreviewView
 from perdure_contract.objects import RunView

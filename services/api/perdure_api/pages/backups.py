@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 from perdure_api.errors import NotFoundError
 from perdure_api.pages.backup_contexts import BackupsPage, OneBackupPage
 from perdure_api.pages.backup_standing import MOST, Backup, standing_of
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.metrics import MOST_RUNS, chart_of
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import csrf_of, frame_of, query_of, wants_fragment, with_query

@@ -14,11 +14,11 @@ from msgspec import Struct
 from perdure_api.domain.bulk import WITH_CANARY, Bulk, BulkAction, Options
 from perdure_api.errors import NotFoundError, Refused
 from perdure_api.once import StoredAnswer
+from perdure_api.pages.bulk_contexts import BulkQuestion, BulkRow
 from perdure_api.pages.bulk_words import MANY, action_of
-from perdure_api.pages.contexts import RunFilter
-from perdure_api.pages.recovery_contexts import BulkQuestion, BulkRow
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON, idempotency_of
+from perdure_api.pages.run_list_contexts import RunFilter
 from perdure_api.pages.runs import FILTERS, MOST_TEXT, filter_values, wanted_of, words_of
 from perdure_api.pages.visit import csrf_of, first, frame_of, read_form, see_other, with_query
 from perdure_api.pages.words import counted, number

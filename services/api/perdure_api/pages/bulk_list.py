@@ -6,9 +6,9 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from perdure_api.pages.bulk_contexts import BulkLine, BulkListPage
 from perdure_api.pages.bulk_words import state_of, title_of
 from perdure_api.pages.event_words import actor_words
-from perdure_api.pages.recovery_contexts import BulkLine, BulkListPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, whole_number, with_query
 from perdure_api.pages.watching import watch_all

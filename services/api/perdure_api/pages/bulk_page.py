@@ -8,10 +8,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
+from perdure_api.pages.bulk_contexts import BulkPage, OutcomeRow
 from perdure_api.pages.bulk_words import how_far, state_of, title_of
-from perdure_api.pages.contexts import Link
 from perdure_api.pages.event_words import actor_words
-from perdure_api.pages.recovery_contexts import BulkPage, OutcomeRow
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
     csrf_of,

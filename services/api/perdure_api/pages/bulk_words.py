@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from perdure_api.domain.bulk import BulkAction
-from perdure_api.pages.contexts import BulkButton
+from perdure_api.pages.run_list_contexts import BulkButton
 from perdure_api.pages.words import counted
 from perdure_contract.objects import BulkView
 

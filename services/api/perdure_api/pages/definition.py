@@ -4,7 +4,7 @@ from msgspec import to_builtins
 
 from perdure_api.kinds import kind
 from perdure_api.pages.calls import words_of
-from perdure_api.pages.contexts import Definition
+from perdure_api.pages.definition_contexts import Definition
 from perdure_api.pages.preview import longest_waits
 from perdure_api.pages.rendering import pretty
 from perdure_api.pages.words import counted, duration, number, size

@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.pages.contexts import LoginPage
+from perdure_api.pages.bare_contexts import LoginPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
     PREFERENCES,

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from perdure_api.pages.contexts import ErrorPage, Link
+from perdure_api.pages.bare_contexts import ErrorPage
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import from_htmx, look, toast, triggers
 from perdure_api.routes.replies import Reply

@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from perdure_api.kinds.kind import hidden
-from perdure_api.pages.contexts import EventRow
 from perdure_api.pages.rendering import pretty
+from perdure_api.pages.run_history_contexts import EventRow
 from perdure_api.pages.words import absolute, counted, duration, failure_words, moment, number
 from perdure_api.store import codec
 from perdure_contract.envelope import Event

@@ -7,7 +7,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
-from perdure_api.pages.contexts import ActionInput, ActionPage, ExecutorCard
+from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.executor_contexts import ExecutorCard
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON
 from perdure_api.pages.timeline import slots_of

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from perdure_api.pages.contexts import BarPiece, Link
+from perdure_api.pages.chart_contexts import BarPiece
+from perdure_api.pages.link_contexts import Link
 from perdure_contract.objects import ItemCountsView, ItemView
 
 

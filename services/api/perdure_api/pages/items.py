@@ -11,8 +11,8 @@ from litestar.types import ASGIApp
 
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
-from perdure_api.pages.contexts import Link
 from perdure_api.pages.item_contexts import ItemRow, ItemsBar, ItemsPane
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.timeline import bar_pieces
 from perdure_api.pages.visit import query_of, whole_number, with_query
 from perdure_api.pages.words import counted, number

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 from perdure_api.errors import NotFoundError
 from perdure_api.job_commands import Saved
 from perdure_api.kinds.kind import HIDDEN
-from perdure_api.pages.contexts import ActionInput, ActionPage
+from perdure_api.pages.action_contexts import ActionInput, ActionPage
 from perdure_api.pages.job_contexts import ChangeRow, RevisionRow
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perdure_api.messaging.hub import Listener, News, Progressed, Reset
-from perdure_api.pages.contexts import LogLines
 from perdure_api.pages.live_frames import fragment, signal, silence
+from perdure_api.pages.log_contexts import LogLines
 from perdure_api.pages.rendering import render
 from perdure_api.pages.visit import with_query
 from perdure_api.projections.run_detail import Found, find_run, run_view

@@ -6,7 +6,8 @@ from typing import Final
 
 import asyncpg
 
-from perdure_api.pages.contexts import Link, LogPane
+from perdure_api.pages.link_contexts import Link
+from perdure_api.pages.log_contexts import LogPane
 from perdure_api.pages.visit import whole_number, with_query
 from perdure_api.pages.words import counted, number
 from perdure_api.store.logs import Stream, read_lines, read_tail

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

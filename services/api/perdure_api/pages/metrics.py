@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from perdure_api.domain.run import Run
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.metric_contexts import MetricChart, MetricPoint, MetricsPane
 from perdure_api.pages.visit import with_query
 from perdure_api.pages.words import counted, duration, figure, size

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from perdure_api.pages import stuck
 from perdure_api.pages.backup_standing import Backup, overdue_backups
-from perdure_api.pages.contexts import Attention, Overview, Tile
+from perdure_api.pages.overview_contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
 from perdure_api.pages.schedule_words import looked_words
 from perdure_api.pages.timeline import bar_pieces, spark_bars, spark_line

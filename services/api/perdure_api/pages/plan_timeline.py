@@ -18,7 +18,7 @@ from perdure_api.pages.axis import (
     legend_of,
 )
 from perdure_api.pages.axis_contexts import Lane, TimelinePage
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, with_query
 from perdure_api.pages.watching import watch_all

@@ -10,7 +10,8 @@ from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
 from perdure_api.fields import PATTERN_WORDS
-from perdure_api.pages.contexts import ActionInput, ActionPage, QueueCard
+from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.queue_contexts import QueueCard
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON
 from perdure_api.pages.visit import (

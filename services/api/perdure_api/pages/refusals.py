@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.pages.event_words import actor_words
-from perdure_api.pages.recovery_contexts import RefusalRow, RefusalsPage
+from perdure_api.pages.refusal_contexts import RefusalRow, RefusalsPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_record import refusal_words
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, whole_number, with_query

@@ -11,16 +11,18 @@ from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
 from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
-from perdure_api.pages.contexts import EventRow, Link, LogPane, RunTab, Story
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
 from perdure_api.pages.items import items_bar, items_pane
+from perdure_api.pages.link_contexts import Link
+from perdure_api.pages.log_contexts import LogPane
 from perdure_api.pages.log_pane import log_pane, log_query
 from perdure_api.pages.metrics import metrics_pane
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import action_buttons, action_menu
 from perdure_api.pages.run_backup import backup_of
-from perdure_api.pages.run_contexts import RunPage
+from perdure_api.pages.run_contexts import RunPage, RunTab
+from perdure_api.pages.run_history_contexts import EventRow, Story
 from perdure_api.pages.run_record import ledger_rows, origins_of, why_rows
 from perdure_api.pages.run_result import result_of
 from perdure_api.pages.story import story_of

@@ -25,9 +25,9 @@ from perdure_api.domain.run_commands import (
 )
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.once import Idempotency, StoredAnswer
+from perdure_api.pages.action_contexts import ActionButton, MenuAction
 from perdure_api.pages.action_questions import question
 from perdure_api.pages.chosen_items import chosen_items, read_ordinals
-from perdure_api.pages.contexts import ActionButton, MenuAction
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
     csrf_of,

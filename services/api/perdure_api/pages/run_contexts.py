@@ -1,25 +1,19 @@
 """What the page of one run is rendered from, whichever part of it is shown."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from perdure_api.pages.contexts import (
-    ActionButton,
-    Definition,
-    EventRow,
-    LedgerRow,
-    Link,
-    LogPane,
-    MenuAction,
-    ResultShown,
-    RunTab,
-    Story,
-    Timeline,
-    WhyRow,
-)
+from perdure_api.pages.action_contexts import ActionButton, MenuAction
+from perdure_api.pages.definition_contexts import Definition, ResultShown
 from perdure_api.pages.item_contexts import ItemsBar, ItemsPane
+from perdure_api.pages.link_contexts import Link
+from perdure_api.pages.log_contexts import LogPane
 from perdure_api.pages.metric_contexts import MetricsPane
 from perdure_api.pages.run_backup import RunBackup
+from perdure_api.pages.run_history_contexts import EventRow, LedgerRow, Story, Timeline, WhyRow
 from perdure_contract.objects import AttemptView, CheckpointView, RunView
+
+RunTab = Literal["summary", "log", "items", "metrics", "events", "attempts", "definition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from perdure_api.pages.contexts import LedgerRow, WhyRow
 from perdure_api.pages.event_words import actor_words
+from perdure_api.pages.run_history_contexts import LedgerRow, WhyRow
 from perdure_api.pages.words import absolute, counted, moment
 from perdure_api.store import codec
 from perdure_contract.envelope import Event

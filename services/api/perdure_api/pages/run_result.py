@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
 from perdure_api.pages.content import text_of
-from perdure_api.pages.contexts import ResultShown
+from perdure_api.pages.definition_contexts import ResultShown
 from perdure_api.pages.rendering import pretty
 from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.replies import Download

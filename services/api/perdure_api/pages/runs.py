@@ -11,8 +11,9 @@ from litestar.types import ASGIApp
 
 from perdure_api.errors import Refused
 from perdure_api.pages.bulk_words import BUTTONS
-from perdure_api.pages.contexts import Link, RunFilter, RunsPage
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
+from perdure_api.pages.run_list_contexts import RunFilter, RunsPage
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, with_query
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import STATES, counted, number

@@ -13,20 +13,12 @@ from perdure_api.domain.run import Run
 from perdure_api.domain.triggers import read_zone
 from perdure_api.errors import Refused
 from perdure_api.once import StoredAnswer
-from perdure_api.pages.contexts import ActionInput, ActionPage
+from perdure_api.pages.action_contexts import ActionInput, ActionPage
 from perdure_api.pages.rendering import html
 from perdure_api.pages.run_actions import MOST_REASON, idempotency_of
 from perdure_api.pages.schedule_words import OUTCOMES
 from perdure_api.pages.schedules import asked
-from perdure_api.pages.visit import (
-    csrf_of,
-    first,
-    frame_of,
-    from_htmx,
-    go_on,
-    read_form,
-    see_other,
-)
+from perdure_api.pages.visit import csrf_of, first, frame_of, from_htmx, go_on, read_form, see_other
 from perdure_api.pages.words import counted
 from perdure_api.projections import schedules
 from perdure_api.routes.replies import Reply

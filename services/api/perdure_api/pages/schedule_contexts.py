@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perdure_api.pages.contexts import Link
+from perdure_api.pages.link_contexts import Link
 from perdure_contract.jobs import ScheduleView
 from perdure_contract.objects import RunView
 

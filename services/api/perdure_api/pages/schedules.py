@@ -9,8 +9,8 @@ from litestar.types import ASGIApp
 from perdure_api.domain.trigger_words import notes
 from perdure_api.domain.triggers import fires
 from perdure_api.errors import NotFoundError
-from perdure_api.pages.contexts import Link
 from perdure_api.pages.fire_runs import fire_rows, schedule_rows
+from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
 from perdure_api.pages.schedule_contexts import SchedulePage, SchedulesPage
 from perdure_api.pages.schedule_words import OUTCOMES, facts_of, looked_words

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from perdure_api.pages.contexts import Story
+from perdure_api.pages.run_history_contexts import Story
 from perdure_api.pages.words import ICON_OF_STATE, counted, duration, failure_words, moment, number
 from perdure_contract.objects import AttemptView, RunView, WhyView
 

@@ -7,8 +7,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.intake.sweep import find_stuck
-from perdure_api.pages.recovery_contexts import StuckPage
 from perdure_api.pages.rendering import html
+from perdure_api.pages.stuck_contexts import StuckPage
 from perdure_api.pages.visit import frame_of, wants_fragment
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import duration

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from perdure_api.pages.contexts import BarPiece, Segment, SparkBar, Timeline, TimelineRow
+from perdure_api.pages.chart_contexts import BarPiece, SparkBar
+from perdure_api.pages.run_history_contexts import Segment, Timeline, TimelineRow
 from perdure_api.pages.words import duration, moment
 from perdure_contract.objects import AttemptView, RunView
 

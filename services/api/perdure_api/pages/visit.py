@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from perdure_api.errors import Refused
-from perdure_api.pages.contexts import Choice, Entry, Frame, Preference, Section
+from perdure_api.pages.frame_contexts import Choice, Entry, Frame, Preference, Section
 from perdure_api.routes.bodies import MAX_BODY_BYTES, read_bytes
 from perdure_api.routes.replies import Header, Reply
 from perdure_api.security.access import HttpRequest, caller_of, session_of

@@ -1,6 +1,6 @@
 """Addresses of the one stream that a page keeps open, with the place from which it goes on."""
 
-from perdure_api.pages.contexts import LogPane
+from perdure_api.pages.log_contexts import LogPane
 from perdure_api.pages.visit import with_query
 from perdure_api.store.database import Database
 from perdure_api.store.event_log import head

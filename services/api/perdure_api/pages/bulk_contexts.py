@@ -1,9 +1,9 @@
-"""What the pages of many runs at once, and of stuck ones, are rendered from."""
+"""What the pages of an action on many runs are rendered from: before it is done, while it is, and after."""
 
 from dataclasses import dataclass
 
-from perdure_api.pages.contexts import Link
-from perdure_contract.objects import BulkPreview, BulkView, RunView, StuckView
+from perdure_api.pages.link_contexts import Link
+from perdure_contract.objects import BulkPreview, BulkView, RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,52 +134,6 @@ class BulkListPage:
 
     lines: tuple[BulkLine, ...]
     """One page of them."""
-    href: str
-    """Address of exactly this page."""
-    first_href: str | None
-    """The first page, from a later one."""
-    next_href: str | None
-    """The page after."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StuckPage:
-    """The runs that a sweep would end now."""
-
-    items: tuple[StuckView, ...]
-    """The runs, with the evidence."""
-    words: str
-    """How many, in words."""
-    allowed_seconds: float
-    """How long an attempt may be silent when its run says nothing else."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusalRow:
-    """Something that was asked for or reported, and did not count."""
-
-    title: str
-    """What, and how often."""
-    why: str
-    """Why not."""
-    about: str
-    """What it was about; empty when there was nothing of its name."""
-    href: str | None
-    """Where that is shown."""
-    by: str
-    """Who asked, or reported on which attempt."""
-    at: str
-    """When, for the last time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusalsPage:
-    """What did not count, newest first."""
-
-    rows: tuple[RefusalRow, ...]
-    """One page of it."""
-    about: str
-    """What it is narrowed to; empty for everything."""
     href: str
     """Address of exactly this page."""
     first_href: str | None
