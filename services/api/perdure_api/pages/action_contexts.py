@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from perdure_api.pages.form_contexts import FormSecrets
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionButton:
+class ActionButton(FormSecrets):
     """Something that is legal now."""
 
     name: str
@@ -19,14 +21,6 @@ class ActionButton:
     """Whether a dialog asks first."""
     key: str = ""
     """Its keyboard shortcut."""
-    csrf: str
-    """Token of the session."""
-    idempotency_key: str
-    """Makes a form that is sent twice act once."""
-    expected_version: int | None
-    """Version that the button was shown for."""
-    seen: str = ""
-    """State that the button was shown in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +56,7 @@ class ActionInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionPage:
+class ActionPage(FormSecrets):
     """A question before something is done: a dialog, or a page of its own."""
 
     title: str
@@ -81,14 +75,6 @@ class ActionPage:
     """Icon of doing it."""
     tone: str
     """`danger` or `primary`."""
-    csrf: str
-    """Token of the session."""
-    idempotency_key: str
-    """Makes a form that is sent twice act once."""
-    expected_version: int | None = None
-    """Version that the question was asked for."""
-    seen: str = ""
-    """State that the question was asked in."""
     inputs: tuple[ActionInput, ...] = ()
     """What may be said with it."""
     problem_text: str | None = None

@@ -5,7 +5,6 @@ from typing import Final
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
 from perdure_api.pages.words import counted, duration, number
 from perdure_contract.objects import RunView
-from perdure_runtime.clock import new_id
 
 REASON: Final = ActionInput(
     name="reason", label="Reason", hint="If you like; it is kept with the event."
@@ -51,7 +50,6 @@ def question(
         icon=ICONS.get(action) or PLAIN[action][1],
         tone="danger" if action in DESTROYS else "primary",
         csrf=csrf,
-        idempotency_key=new_id(),
         expected_version=run.version,
         seen=run.state,
         inputs=(*_inputs(run, action, checkpoint, items), REASON),

@@ -22,9 +22,9 @@ from perdure_api.job_drafts import (
 )
 from perdure_api.once import StoredAnswer
 from perdure_api.pages.backup_form import BackupForm, request_json, trigger_json
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.quantities import write_seconds
 from perdure_api.pages.run_actions import idempotency_of
-from perdure_api.pages.run_form import Problem
 from perdure_api.projections import jobs
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of

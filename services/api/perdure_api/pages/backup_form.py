@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.pages.backup_options import DEFAULTS, FOLDED, LABELS, PARTS, SWITCHES, Group
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.quantities import read_seconds, write_seconds
-from perdure_api.pages.run_form import Problem
 from perdure_contract.rsync.spec import FilterRow, RsyncOptions, RsyncSpec
 from perdure_runtime.clock import new_id
 

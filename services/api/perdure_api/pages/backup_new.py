@@ -28,8 +28,8 @@ from perdure_api.pages.backup_form import (
 from perdure_api.pages.backup_picture import SHOWN, picture, put_through, typed_paths
 from perdure_api.pages.backup_preview import preview_of
 from perdure_api.pages.directories import Place, look, names_in, paths_in
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_form import Problem
 from perdure_api.pages.visit import (
     csrf_of,
     first,

@@ -7,7 +7,7 @@ from perdure_api.job_drafts import PreviewDraft, preview
 from perdure_api.pages import backup_deeds
 from perdure_api.pages.backup_contexts import BackupPreview, DryRun
 from perdure_api.pages.backup_form import BackupForm, problems_of, trigger_json
-from perdure_api.pages.run_form import Problem
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.services import Services
 from perdure_contract.jobs import PreviewView
 from perdure_contract.rsync.command import argv

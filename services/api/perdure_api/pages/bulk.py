@@ -30,7 +30,7 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_contract.facts import Json
 from perdure_contract.objects import BulkPreview
-from perdure_runtime.clock import new_id, now, parse_rfc3339, rfc3339
+from perdure_runtime.clock import now, parse_rfc3339, rfc3339
 
 MOST_TICKED: Final = 500
 
@@ -164,7 +164,6 @@ def _question(action: BulkAction, chosen: Chosen, preview: BulkPreview, csrf: st
         tone="danger" if many.tone == "stop" else "primary",
         back=with_query("/runs", values),
         csrf=csrf,
-        idempotency_key=new_id(),
     )
 
 

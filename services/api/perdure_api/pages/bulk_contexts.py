@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from perdure_api.pages.form_contexts import FormSecrets
 from perdure_api.pages.link_contexts import Link
 from perdure_contract.objects import BulkPreview, BulkView, RunView
 
@@ -21,7 +22,7 @@ class BulkRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkQuestion:
+class BulkQuestion(FormSecrets):
     """What an action would do to the chosen runs, before it is done."""
 
     title: str
@@ -50,14 +51,22 @@ class BulkQuestion:
     """`danger` or `primary`."""
     back: str
     """Where to go without doing it."""
-    csrf: str
-    """Token of the session."""
-    idempotency_key: str
-    """Makes a form that is sent twice act once."""
-    expected_version: int | None = None
-    """None: each run is judged by itself."""
-    seen: str = ""
-    """Nothing, for the same reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkLine:
+    """An action on many runs, in a list of them or at the head of its page."""
+
+    bulk: BulkView
+    """The operation."""
+    title: str
+    """What it does."""
+    state: str
+    """State whose badge it has."""
+    state_words: str
+    """What stands in the badge."""
+    requested_by: str
+    """Who asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +86,13 @@ class OutcomeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkPage:
+class BulkPage(FormSecrets):
     """One action on many runs while it is done, and after."""
 
-    bulk: BulkView
+    line: BulkLine
     """The operation."""
-    title: str
-    """What it does."""
-    state: str
-    """State whose badge it has."""
-    state_words: str
-    """What stands in the badge."""
     words: str
     """How far it is, or why it ended, in a sentence."""
-    requested_by: str
-    """Who asked for it."""
     filters: tuple[Link, ...]
     """All outcomes, done, refused."""
     rows: tuple[OutcomeRow, ...]
@@ -102,30 +103,6 @@ class BulkPage:
     """The first page, from a later one."""
     next_href: str | None
     """The page after."""
-    csrf: str
-    """Token of the session."""
-    idempotency_key: str
-    """Makes a form that is sent twice act once."""
-    expected_version: int | None = None
-    """None: stopping twice is stopping once."""
-    seen: str = ""
-    """Nothing, for the same reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkLine:
-    """An action on many runs in a list of them."""
-
-    bulk: BulkView
-    """The operation."""
-    title: str
-    """What it does."""
-    state: str
-    """State whose badge it has."""
-    state_words: str
-    """What stands in the badge."""
-    requested_by: str
-    """Who asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,14 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.pages.bulk_contexts import BulkLine, BulkListPage
-from perdure_api.pages.bulk_words import state_of, title_of
-from perdure_api.pages.event_words import actor_words
+from perdure_api.pages.bulk_contexts import BulkListPage
+from perdure_api.pages.bulk_words import line_of
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import frame_of, query_of, wants_fragment, whole_number, with_query
 from perdure_api.pages.watching import watch_all
 from perdure_api.projections import bulk as bulks
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
-from perdure_contract.objects import BulkView
 
 PAGE: Final = 50
 
@@ -28,7 +26,7 @@ async def bulk_list(request: HttpRequest) -> ASGIApp:
     after = whole_number(query_of(request).get("after"))
     found = await bulks.recent(database, tenant, after=after, limit=PAGE)
     page = BulkListPage(
-        lines=tuple(_line(bulk) for bulk in found.items),
+        lines=tuple(line_of(bulk) for bulk in found.items),
         href=with_query("/bulk", {"after": after or ""}),
         first_href="/bulk" if after else None,
         next_href=with_query("/bulk", {"after": found.next}) if found.next else None,
@@ -36,17 +34,6 @@ async def bulk_list(request: HttpRequest) -> ASGIApp:
     frame = frame_of(request, "Actions on many runs", "runs", live=live)
     template = "_bulk_list.html" if wants_fragment(request) else "bulk_list.html"
     return html(template, {"frame": frame, "page": page})
-
-
-def _line(bulk: BulkView) -> BulkLine:
-    state, words = state_of(bulk)
-    return BulkLine(
-        bulk=bulk,
-        title=title_of(bulk),
-        state=state,
-        state_words=words,
-        requested_by=actor_words(bulk.requested_by),
-    )
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [bulk_list]

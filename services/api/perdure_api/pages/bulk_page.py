@@ -9,8 +9,7 @@ from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
 from perdure_api.pages.bulk_contexts import BulkPage, OutcomeRow
-from perdure_api.pages.bulk_words import how_far, state_of, title_of
-from perdure_api.pages.event_words import actor_words
+from perdure_api.pages.bulk_words import how_far, line_of
 from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
 from perdure_api.pages.visit import (
@@ -33,7 +32,7 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_api.store.database import Database
 from perdure_contract.objects import BulkView
-from perdure_runtime.clock import new_id, now
+from perdure_runtime.clock import now
 
 PAGE: Final = 50
 FILTERS: Final[tuple[Literal["done", "refused"], ...]] = ("done", "refused")
@@ -46,7 +45,7 @@ async def bulk_page(request: HttpRequest, bulk_id: str) -> ASGIApp:
     bulk = await _found(request, bulk_id)
     live = await watch_all(database) if bulk.state != "finished" else None
     page = await _context(database, bulk, query_of(request), csrf_of(request))
-    frame = frame_of(request, page.title, "runs", live=live)
+    frame = frame_of(request, page.line.title, "runs", live=live)
     template = "_bulk.html" if wants_fragment(request) else "bulk.html"
     return html(template, {"frame": frame, "page": page})
 
@@ -78,7 +77,6 @@ async def _context(
     moment = now()
     runs = await run_list.runs_of(database, [item.run for item in found.items])
     views = {run.id: run_view(run, moment) for run in runs}
-    state, state_words = state_of(bulk)
     rows = []
     for item in found.items:
         view = views.get(item.run)
@@ -87,12 +85,8 @@ async def _context(
             OutcomeRow(run=item.run, name=name, view=view, outcome=item.outcome, why=item.why)
         )
     return BulkPage(
-        bulk=bulk,
-        title=title_of(bulk),
-        state=state,
-        state_words=state_words,
+        line=line_of(bulk),
         words=how_far(bulk),
-        requested_by=actor_words(bulk.requested_by),
         filters=tuple(
             Link(
                 label=label,
@@ -113,7 +107,6 @@ async def _context(
         if found.next
         else None,
         csrf=csrf,
-        idempotency_key=new_id(),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from perdure_api.domain.bulk import BulkAction
+from perdure_api.pages.bulk_contexts import BulkLine
+from perdure_api.pages.event_words import actor_words
 from perdure_api.pages.run_list_contexts import BulkButton
 from perdure_api.pages.words import counted
 from perdure_contract.objects import BulkView
@@ -74,6 +76,18 @@ def action_of(text: str) -> BulkAction | None:
     """Read the action of an address or a form; None when the list does not offer it."""
     actions: tuple[BulkAction, ...] = get_args(BulkAction)
     return next((action for action in actions if action == text and action in MANY), None)
+
+
+def line_of(bulk: BulkView) -> BulkLine:
+    """Give what stands of an operation in a list, or at the head of its page."""
+    state, words = state_of(bulk)
+    return BulkLine(
+        bulk=bulk,
+        title=title_of(bulk),
+        state=state,
+        state_words=words,
+        requested_by=actor_words(bulk.requested_by),
+    )
 
 
 def title_of(bulk: BulkView) -> str:

@@ -13,6 +13,7 @@ from perdure_api.errors import Refused, Rejected
 from perdure_api.job_drafts import PreviewDraft
 from perdure_api.job_drafts import preview as look_ahead
 from perdure_api.once import StoredAnswer
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.forms.parameters import typed_rows, with_blanks
 from perdure_api.pages.job_contexts import PlanPreview
 from perdure_api.pages.job_form import (
@@ -25,7 +26,6 @@ from perdure_api.pages.job_form import (
 )
 from perdure_api.pages.job_preview import preview_of_form
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_form import Problem
 from perdure_api.pages.visit import (
     csrf_of,
     frame_of,

@@ -19,7 +19,6 @@ from perdure_api.projections.executors import get_executor, list_executors
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_contract.objects import ExecutorView
-from perdure_runtime.clock import new_id
 
 
 @get("/executors", opt={"permission": "view"}, name="executors")
@@ -53,7 +52,6 @@ async def ask_drain(request: HttpRequest, name: str) -> ASGIApp:
         icon="pause",
         tone="primary",
         csrf=csrf_of(request),
-        idempotency_key=new_id(),
         inputs=(
             ActionInput(
                 name="reason", label="Reason", hint="If you like; it is kept with the event."

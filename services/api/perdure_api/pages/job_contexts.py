@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from perdure_api.domain.jobs_file import JobsFile
+from perdure_api.pages.form_contexts import FormSecrets
 from perdure_api.pages.schedule_contexts import ScheduleRow
 from perdure_contract.jobs import JobView, Parameter, PreviewView, RevisionView, ScheduleView
 from perdure_contract.objects import RunView
@@ -109,7 +110,7 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobPage:
+class JobPage(FormSecrets):
     """One job."""
 
     job: JobView
@@ -132,14 +133,6 @@ class JobPage:
     """How long they took; none while none has ended."""
     revisions: tuple[RevisionRow, ...]
     """What it was, the newest first."""
-    csrf: str
-    """Token of the session."""
-    idempotency_key: str
-    """Makes a form that is sent twice start one run."""
-    expected_version: None = None
-    """A run is started whatever the version."""
-    seen: str = ""
-    """Nothing, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,22 @@
 """The forms of jobs and schedules ↔ the JSON that a program would send: same validator, same words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from markupsafe import Markup
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.errors import Refused
 from perdure_api.fields import read
 from perdure_api.job_drafts import JobDraft, ScheduleDraft, definition_of, read_job, read_plan
+from perdure_api.pages.form_contexts import FilledForm, Problem
 from perdure_api.pages.forms import command, parameters, python, rules, schedule
 from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.forms.reader import Reader, strict_json
 from perdure_api.pages.job_contexts import ParameterInput
-from perdure_api.pages.run_form import Problem
 from perdure_contract.jobs import JobDefinition, Parameter, SchedulePlan, ScheduleView
 from perdure_contract.specs import CommandSpec, Limits, PythonSpec, Retry, RunRequest, Spec
-from perdure_runtime.clock import new_id
 
 MODES: Final = (
     ("argv", "Program and arguments"),
@@ -63,8 +61,8 @@ BLANKS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobForm:
-    """The form as it is shown: what is in its fields, and what is wrong with it."""
+class JobForm(FilledForm):
+    """The form of a job, a schedule or both as it is shown."""
 
     action: str
     """Where it is sent."""
@@ -78,28 +76,16 @@ class JobForm:
     """Whether it asks for a schedule."""
     is_new: bool
     """Whether a name is asked for."""
-    values: Mapping[str, str]
-    """Text of each field."""
     rows: tuple[ParameterRow, ...] = ()
     """The parameters, with empty rows behind."""
     inputs: tuple[ParameterInput, ...] = ()
     """Fields for the values of a schedule's runs."""
     job: str = ""
     """The job that a schedule is of."""
-    csrf: str = ""
-    """Token of the session."""
-    idempotency_key: str = field(default_factory=new_id)
-    """Makes a form that is sent twice save once."""
-    expected_version: int | None = None
-    """Version that is changed; none for a new one."""
-    seen: str = ""
-    """Nothing: what is saved has no state that matters."""
     queues: tuple[str, ...] = ()
     """Queues to choose from."""
     zones: tuple[str, ...] = ()
     """Time zones to choose from."""
-    problems: tuple[Problem, ...] = ()
-    """What is wrong."""
     modes: tuple[tuple[str, str], ...] = MODES
     """Kinds of work, with words."""
     types: tuple[tuple[str, str], ...] = parameters.TYPES
@@ -117,25 +103,11 @@ class JobForm:
     coalesces: tuple[tuple[str, str], ...] = schedule.COALESCES
     """Which of several late fire times may be kept."""
 
-    def __getitem__(self, name: str) -> str:
-        """Give the text of a field."""
-        return self.values[name]
-
     def opens(self, fold: str) -> bool:
         """Tell whether a fold with rarer fields is open: `limits` or `when`."""
         rare = schedule.RARE if fold == "when" else RARE
         filled = any(self.values[name] != DEFAULTS[name] for name in rare)
         return filled or any(p.field in rare for p in self.problems)
-
-    def problem(self, name: str) -> str:
-        """Give what is wrong with a field, or nothing."""
-        return " ".join(p.message for p in self.problems if p.field == name)
-
-    def invalid(self, name: str) -> Markup:
-        """Give the attributes that tie a field to its hint and its fault."""
-        if not self.problem(name):
-            return Markup("")
-        return Markup(' aria-invalid="true" aria-describedby="f-{0}-error"').format(name)
 
 
 def typed(fields: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -8,11 +8,11 @@ from perdure_api.domain.triggers import read_zone
 from perdure_api.errors import Refused
 from perdure_api.job_drafts import JobDraft, PreviewDraft
 from perdure_api.job_drafts import preview as look_ahead
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.job_contexts import PlanPreview
 from perdure_api.pages.job_form import led_to_schedule, read_definition, read_schedule
 from perdure_api.pages.preview import preview_of
-from perdure_api.pages.run_form import Problem
 from perdure_contract.jobs import PreviewView
 
 

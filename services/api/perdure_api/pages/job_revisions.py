@@ -32,7 +32,6 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_api.store.state import StreamRow
 from perdure_contract.jobs import Change, RevisionView
-from perdure_runtime.clock import new_id
 
 MOST_SHOWN: Final = 300
 """Characters of one value in a difference."""
@@ -160,7 +159,6 @@ def _question(request: HttpRequest, name: str, action: str, version: int) -> Act
         icon="",
         tone="primary",
         csrf=csrf_of(request),
-        idempotency_key=new_id(),
         expected_version=version,
     )
 

@@ -41,7 +41,6 @@ from perdure_api.store.state import StreamRow
 from perdure_contract.jobs import ScheduleView
 from perdure_contract.objects import RunView
 from perdure_runtime import clock
-from perdure_runtime.clock import new_id
 
 MOST: Final = 500
 RUNS: Final = 100
@@ -144,7 +143,6 @@ async def _read(
         durations=durations_of(recent),
         revisions=revision_rows(await jobs.revisions(pool, row), job.revision),
         csrf=csrf_of(request),
-        idempotency_key=new_id(),
     )
 
 

@@ -14,6 +14,7 @@ from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.kinds import kind
 from perdure_api.once import StoredAnswer
 from perdure_api.pages.content import text_of
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.preview import SHOWN_ITEMS, preview_of, preview_of_problems
 from perdure_api.pages.preview_contexts import Preview
 from perdure_api.pages.rendering import html
@@ -21,7 +22,6 @@ from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.run_form import (
     DEFAULTS,
     KINDS,
-    Problem,
     RunForm,
     as_json,
     problems_of,

@@ -5,8 +5,8 @@ from typing import Final
 
 from perdure_api.kinds.items import BadItemError, key_of
 from perdure_api.pages.calls import bound_words, names_nothing, words_of
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.preview_contexts import Preview, PreviewedItem
-from perdure_api.pages.run_form import Problem
 from perdure_api.pages.words import absolute, counted, duration, number
 from perdure_contract.binding import UnknownField
 from perdure_contract.specs import BatchSpec, CommandSpec, Json, PythonSpec, Retry, RunRequest

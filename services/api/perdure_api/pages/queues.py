@@ -32,7 +32,6 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_contract.identifiers import NAME_PATTERN, Name
 from perdure_contract.objects import QueueView
-from perdure_runtime.clock import new_id
 
 MOST: Final = 1_000_000
 """Largest limit that the page takes."""
@@ -46,7 +45,7 @@ async def queues_page(request: HttpRequest) -> ASGIApp:
     queues = await list_queues(services.database.pool, caller_of(request).tenant)
     csrf = csrf_of(request)
     cards = tuple(
-        QueueCard(queue=queue, words=queue_words(queue), csrf=csrf, idempotency_key=new_id())
+        QueueCard(queue=queue, words=queue_words(queue), csrf=csrf)
         for queue in queues
     )
     template = "_queues.html" if wants_fragment(request) else "queues.html"
@@ -185,7 +184,6 @@ def _limits(queue: QueueView, csrf: str) -> ActionPage:
         icon="gauge" if queue.name else "plus",
         tone="primary",
         csrf=csrf,
-        idempotency_key=new_id(),
         inputs=tuple(inputs),
     )
 
@@ -201,7 +199,6 @@ def _pause(queue: QueueView, csrf: str) -> ActionPage:
         icon="pause",
         tone="primary",
         csrf=csrf,
-        idempotency_key=new_id(),
         inputs=(
             ActionInput(
                 name="reason", label="Reason", hint="If you like; it is kept with the event."

@@ -45,7 +45,6 @@ from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_contract.objects import RunView
-from perdure_runtime.clock import new_id
 
 MOST_REASON: Final = 500
 MOST_PRIORITY: Final = 100
@@ -142,7 +141,6 @@ def action_buttons(run: RunView, csrf: str) -> tuple[ActionButton, ...]:
             confirm=act.confirm,
             key=act.key,
             csrf=csrf,
-            idempotency_key=new_id(),
             expected_version=run.version,
             seen=run.state,
         )

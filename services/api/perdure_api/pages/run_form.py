@@ -6,17 +6,15 @@ lead to the fields. What was typed is kept whatever happens. The parts are in `f
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, assert_never
 
-from markupsafe import Markup
-
 from perdure_api.domain.rejections import FieldError
+from perdure_api.pages.form_contexts import FilledForm, Problem
 from perdure_api.pages.forms import batch, command, python, rules
 from perdure_api.pages.forms.reader import Reader
 from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BatchSpec, CommandSpec, PythonSpec, RunRequest
-from perdure_runtime.clock import new_id
 
 KINDS: Final = (("command", "Command"), ("python", "Python function"), ("batch", "Batch of items"))
 LABELS: Final[dict[str, str]] = {
@@ -44,37 +42,13 @@ RARE: Final = rules.RARE | {"cwd", "env", "stdin"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A fault, and the field it belongs to; none when it is about the whole."""
+class RunForm(FilledForm):
+    """The form of a new run as it is shown."""
 
-    field: str | None
-    """Name of the field."""
-    label: str
-    """Its words."""
-    message: str
-    """What is wrong."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunForm:
-    """The form as it is shown: what is in its fields, and what is wrong with it."""
-
-    values: Mapping[str, str]
-    """Text of each field."""
-    csrf: str = ""
-    """Token of the session."""
-    idempotency_key: str = field(default_factory=new_id)
-    """Makes a form that is sent twice start one run."""
-    expected_version: None = None
-    """A new run has none."""
-    seen: str = ""
-    """Nor a state."""
     origin: str = ""
     """Id of the run that this one repeats."""
     queues: tuple[str, ...] = ()
     """Queues to choose from."""
-    problems: tuple[Problem, ...] = ()
-    """What is wrong."""
     items_words: str = ""
     """What is known of the items that were uploaded, or are another run's."""
     kinds: tuple[tuple[str, str], ...] = KINDS
@@ -93,28 +67,11 @@ class RunForm:
         except KeyError:
             raise AttributeError(name) from None
 
-    def __getitem__(self, name: str) -> str:
-        """Give the text of a field."""
-        return self.values[name]
-
     def opens(self, fold: str) -> bool:
         """Tell whether a fold with rarer fields is open: `limits` or `items`."""
         rare = batch.RARE if fold == "items" else RARE
         filled = any(self.values[name] != DEFAULTS[name] for name in rare)
         return filled or any(p.field in rare for p in self.problems)
-
-    def problem(self, name: str) -> str:
-        """Give what is wrong with a field, or nothing."""
-        return " ".join(p.message for p in self.problems if p.field == name)
-
-    def invalid(self, name: str) -> Markup:
-        """Give the attributes that tie a field to its hint and its fault."""
-        ids = f"f-{name}-hint"
-        if self.problem(name):
-            return Markup(' aria-invalid="true" aria-describedby="f-{0}-error {1}"').format(
-                name, ids
-            )
-        return Markup("")
 
 
 def typed(fields: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -27,7 +27,6 @@ from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services
 from perdure_api.store import event_log
 from perdure_contract.jobs import FireView, ScheduleView
-from perdure_runtime.clock import new_id
 
 REASON: Final = ActionInput(
     name="reason", label="Reason", hint="If you like; it is kept with the event."
@@ -157,7 +156,6 @@ def _question(  # noqa: PLR0917 -- the words of a question, in the order in whic
         icon="pause",
         tone="primary",
         csrf=csrf,
-        idempotency_key=new_id(),
     )
 
 

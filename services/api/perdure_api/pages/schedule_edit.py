@@ -18,6 +18,7 @@ from perdure_api.pages.edit_forms import (
     rejected_problems,
     show,
 )
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.job_form import (
     DEFAULTS,
     JobForm,
@@ -28,7 +29,6 @@ from perdure_api.pages.job_form import (
     values_of_schedule,
 )
 from perdure_api.pages.run_actions import idempotency_of
-from perdure_api.pages.run_form import Problem
 from perdure_api.pages.schedules import asked
 from perdure_api.pages.visit import (
     first,

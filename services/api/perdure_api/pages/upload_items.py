@@ -11,8 +11,9 @@ from litestar.types import ASGIApp
 from perdure_api.errors import Refused
 from perdure_api.input_sources import stage_file, start_of
 from perdure_api.kinds.input_lines import format_of
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.new_run import form_page
-from perdure_api.pages.run_form import LABELS, Problem, typed
+from perdure_api.pages.run_form import LABELS, typed
 from perdure_api.pages.visit import first
 from perdure_api.routes.forms_with_files import read_form_with_file
 from perdure_api.security.access import HttpRequest, caller_of
