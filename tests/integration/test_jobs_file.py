@@ -17,7 +17,7 @@ from perdure_api.projections.jobs import find_job, list_jobs
 from perdure_api.projections.schedules import list_schedules
 from perdure_api.store.rows import stream_row
 from perdure_contract.jobs import JobDefinition, ScheduleView
-from perdure_contract.specs import CommandSpec
+from perdure_contract.specs import BatchSpec, CommandSpec
 from tests.support.api_core import BY, running_core
 from tests.support.stack import Database, NatsUrls
 from tests.support.waiting import becomes
@@ -29,8 +29,8 @@ TWO = "- id: two\n  func: /bin/true\n  trigger: {type: interval, minutes: 5}\n"
 
 
 @pytest.fixture
-async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
-    async with running_core(database.url, nats.api) as running:
+async def core(database: Database, nats: NatsUrls, tmp_path: Path) -> AsyncIterator[Core]:
+    async with running_core(database.url, nats.api, backup_roots=(str(tmp_path),)) as running:
         yield running
 
 
@@ -118,6 +118,30 @@ async def test_an_entry_that_is_not_enabled_does_not_fire(core: Core, watch: Job
     assert not (await schedule_of(core, "one")).enabled
     await watch.load(ONE.encode())
     assert (await schedule_of(core, "one")).enabled
+
+
+async def test_items_of_a_batch_are_read_with_the_file(
+    core: Core, watch: JobsFileWatch, tmp_path: Path
+) -> None:
+    items = tmp_path / "towns.csv"
+    each = "{kind: command, argv: [/bin/echo, '{town}']}"
+    batch = f"- id: towns\n  spec: {{kind: batch, file: {items}, each: {each}}}\n"
+    await watch.load(batch.encode())
+    (fault,) = (await told(core)).faults
+    assert (fault.line, fault.message) == (1, "/spec/file: No such file or directory.")
+
+    items.write_text("town\nBonn\nUlm\n")
+    await watch.load(batch.encode())
+    spec = (await job(core, "towns")).definition.spec
+    assert isinstance(spec, BatchSpec)
+    assert spec.input is not None
+    assert (spec.input.total, spec.input.fields) == (2, ("town",))
+
+    await watch.load((batch + ONE).encode())
+    assert ((await told(core)).added, (await told(core)).changed) == (("one",), ())
+    items.write_text("town\nBonn\n")
+    await watch.load((ONE + batch).encode())
+    assert (await told(core)).changed == ("towns",)
 
 
 async def test_a_changed_file_is_noticed(core: Core, watch: JobsFileWatch, tmp_path: Path) -> None:

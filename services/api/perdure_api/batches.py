@@ -18,11 +18,12 @@ from perdure_api.kinds.items import PackedInput, packed
 from perdure_api.store import inputs, items
 from perdure_api.store.batch import Batch
 from perdure_contract.facts import RunItemsPlanned
-from perdure_contract.specs import BatchSpec, InputRef, RunRequest
+from perdure_contract.specs import BatchSpec, InputRef, RunRequest, Spec
 from perdure_runtime.clock import new_id
 
 MAX_RANGES: Final = 2000
 """Of items in one order: they stand in an event."""
+UNKNOWN_INPUT: Final = "This input is not there any more; send it again."
 
 
 def stored(request: RunRequest) -> tuple[RunRequest, PackedInput | None]:
@@ -49,20 +50,25 @@ def plan(batch: Batch, by: Caller, run_id: str, made: PackedInput | None) -> Non
 
 
 class InputChecks:
-    """Sees to it that requests refer to inputs that are there, and say the truth of them."""
+    """Sees to it that specs refer to inputs that are there, and say the truth of them.
 
-    def __init__(self, tenant: str, requests: Sequence[tuple[str, RunRequest]]) -> None:
+    Args:
+        tenant: Whose.
+        specs: Each with the place where it stands in what was sent.
+    """
+
+    def __init__(self, tenant: str, specs: Sequence[tuple[str, Spec]]) -> None:
         self._tenant = tenant
         self._asked = [
             (where, spec.input)
-            for where, request in requests
-            if isinstance(spec := request.spec, BatchSpec) and spec.input is not None
+            for where, spec in specs
+            if isinstance(spec, BatchSpec) and spec.input is not None
         ]
         self._known: dict[str, InputRef] = {}
 
     @property
     def needed(self) -> bool:
-        """Whether a request refers to an input at all."""
+        """Whether one refers to an input at all."""
         return bool(self._asked)
 
     async def look_up(self, connection: asyncpg.Connection) -> None:
@@ -74,9 +80,9 @@ class InputChecks:
         """Raise `Rejected` when one is not there."""
         for where, ref in self._asked:
             if self._known.get(ref.input) != ref:
-                words = "This input is not there any more; send it again."
-                fault = FieldError(f"{where}/spec/input", "unknown-input", words)
-                raise Rejected(Rejection(code="unknown-input", message=words, errors=(fault,)))
+                fault = FieldError(f"{where}/input", "unknown-input", UNKNOWN_INPUT)
+                rejection = Rejection(code="unknown-input", message=UNKNOWN_INPUT, errors=(fault,))
+                raise Rejected(rejection)
 
 
 class ItemOrder:

@@ -36,15 +36,27 @@ async def with_input(
     spec = request.spec
     if not isinstance(spec, BatchSpec) or spec.input is not None:
         return request
+    ref = await read_source(pool, tenant, roots, spec, f"{at}/spec")
+    return request if ref is None else replace(request, spec=replace(spec, input=ref))
+
+
+async def read_source(
+    pool: asyncpg.Pool, tenant: str, roots: Sequence[str], spec: BatchSpec, at: str
+) -> InputRef | None:
+    """Give the stored items of the file or the upload that a batch names; none when it names neither.
+
+    Raises:
+        Refused: when the source is not there, not allowed, or not as it must be.
+    """
     if spec.upload is not None:
-        ref = await _uploaded(pool, tenant, spec.upload, f"{at}/spec/upload")
+        ref = await _uploaded(pool, tenant, spec.upload, f"{at}/upload")
     elif spec.file is not None:
-        ref = await _read_file(pool, tenant, roots, spec.file, f"{at}/spec/file")
+        ref = await _read_file(pool, tenant, roots, spec.file, f"{at}/file")
     else:
-        return request
-    if faults := tuple(field_faults(spec, ref.fields, f"{at}/spec")):
+        return None
+    if faults := tuple(field_faults(spec, ref.fields, at)):
         raise invalid(faults)
-    return replace(request, spec=replace(spec, input=ref))
+    return ref
 
 
 async def stage_file(

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from perdure_api.backups import BackupChecks, backups_of
 from perdure_api.commands import Commands
 from perdure_api.domain import job as jobs
 from perdure_api.domain import schedule as schedules
@@ -18,7 +17,9 @@ from perdure_api.domain.run import Run
 from perdure_api.domain.schedule import Schedule
 from perdure_api.errors import NotFoundError, Rejected, invalid
 from perdure_api.firing import Firing
+from perdure_api.job_checks import SaveChecks
 from perdure_api.once import Idempotency, StoredAnswer
+from perdure_api.store import inputs
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
 from perdure_api.store.writer import Done, Work
@@ -66,7 +67,7 @@ class JobCommands:
     ) -> Answer:
         """Save a job under a free name, and have it run by the clock if a plan is given."""
         stream, schedule_id = job_stream(name), new_id()
-        checks = self._checks(by, saved)
+        checks = self._checks(by, name, saved)
 
         def perform(batch: Batch) -> Callable[[], StreamRow]:
             checks.refuse()
@@ -75,7 +76,7 @@ class JobCommands:
             decided = jobs.create(known, name, saved.definition, saved.source)
             if isinstance(decided, Rejection):
                 raise Rejected(decided)
-            batch.append(stream, decided, by)
+            checks.save(batch, decided, by)
             if plan is not None:
                 check_params(batch, by, plan)
                 begin_schedule(batch, by, schedule_id, plan, enabled=True, source=saved.source)
@@ -109,7 +110,7 @@ class JobCommands:
                 reason=reason,
             ),
             expected_version,
-            self._checks(by, saved),
+            self._checks(by, name, saved),
         )
 
     async def delete_job(
@@ -128,6 +129,7 @@ class JobCommands:
             job = own_job(batch, by, name, expected_version)
             refuse_of_file(batch, by, job, name)
             batch.append(stream, jobs.delete(job, reason), by)
+            inputs.release(batch, name)
             for schedule_id in schedule_ids:
                 row = batch.streams.get(schedule_stream(schedule_id))
                 if row is not None and isinstance(row.state, Schedule) and not row.state.deleted:
@@ -143,7 +145,7 @@ class JobCommands:
         name: str,
         decide: Callable[[Job], tuple[JobFact, ...]],
         expected_version: int | None,
-        checks: BackupChecks,
+        checks: SaveChecks,
     ) -> Answer:
         stream = job_stream(name)
 
@@ -151,16 +153,15 @@ class JobCommands:
             job = own_job(batch, by, name, expected_version)
             refuse_of_file(batch, by, job, name)
             checks.refuse(job.definition.spec)
-            batch.append(stream, decide(job), by)
+            checks.save(batch, decide(job), by)
             return lambda: batch.streams[stream]
 
         streams = (stream, jobs_file_stream(by.tenant))
         work = Work(perform=perform, prepare=checks.prepare, streams=streams)
         return await self._commands.submit(by, work)
 
-    def _checks(self, by: Caller, saved: Saved) -> BackupChecks:
-        backups = list(backups_of("/spec", saved.definition.spec))
-        return BackupChecks(by.tenant, self._commands.backup_roots, backups)
+    def _checks(self, by: Caller, name: str, saved: Saved) -> SaveChecks:
+        return SaveChecks(by.tenant, self._commands.backup_roots, name, saved.definition.spec)
 
     # --- schedules ---------------------------------------------------------------------------
 

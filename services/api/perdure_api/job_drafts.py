@@ -32,7 +32,7 @@ from perdure_api.fields import MAX_FAULTS, pointer, read
 from perdure_api.kinds import kind
 from perdure_contract.identifiers import Name
 from perdure_contract.jobs import JobDefinition, Parameter, PreviewView, SchedulePlan, Value
-from perdure_contract.specs import INLINE_BYTES, BatchSpec, Limits, Retry, RunRequest, Spec
+from perdure_contract.specs import INLINE_BYTES, Limits, Retry, RunRequest, Spec
 from perdure_contract.triggers import DateTrigger, Trigger
 from perdure_runtime.clock import rfc3339
 
@@ -272,11 +272,6 @@ EPOCH: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def _size_faults(draft: JobDefinition) -> Iterator[FieldError]:
-    if isinstance(draft.spec, BatchSpec):
-        for name in ("file", "upload"):
-            if getattr(draft.spec, name) is not None:
-                words_said = "A saved job keeps its `items`; a file is read by single runs only."
-                yield FieldError(f"/spec/{name}", "not-available", words_said)
     for name, text in kind.texts_of(draft.spec).items():
         if isinstance(text, str) and len(text.encode()) > INLINE_BYTES:
             words_said = f"A saved job keeps at most {INLINE_BYTES} bytes here; call a file."

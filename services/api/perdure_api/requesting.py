@@ -43,7 +43,8 @@ def request_work(
         for where, request in zip(places, requests, strict=True)
         for backup in backups_of(f"{where}/spec", request.spec, proven=request.job is not None)
     ]
-    inputs = InputChecks(by.tenant, list(zip(places, requests, strict=True)))
+    specs = [(f"{where}/spec", r.spec) for where, r in zip(places, requests, strict=True)]
+    inputs = InputChecks(by.tenant, specs)
     checks = BackupChecks(by.tenant, backup_roots, backups) if backups else None
 
     async def look_up(connection: asyncpg.Connection, batch: Batch) -> None:

@@ -12,6 +12,7 @@ from perdure_api.errors import Unavailable
 from perdure_api.host_commands import HostCommands
 from perdure_api.input_sources import with_input
 from perdure_api.job_commands import JobCommands
+from perdure_api.job_inputs import with_stored_items
 from perdure_api.messaging.hub import Hub
 from perdure_api.security.access import HttpRequest
 from perdure_api.security.limits import Failures
@@ -21,6 +22,7 @@ from perdure_api.security.tokens import Tokens
 from perdure_api.settings import Settings
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Writer
+from perdure_contract.jobs import JobDefinition
 from perdure_contract.specs import RunRequest
 from perdure_runtime.nats_connection import NatsConnection
 
@@ -56,6 +58,13 @@ class Services:
         """Give a request with its items stored, if they lie in a file or an upload."""
         pool, roots = self.database.pool, self.settings.backup_roots
         return await with_input(pool, by.tenant, roots, request, at)
+
+    async def with_job_input(
+        self, by: Caller, name: str, definition: JobDefinition
+    ) -> JobDefinition:
+        """Give a job's definition with its items stored, unless they are few."""
+        pool, roots = self.database.pool, self.settings.backup_roots
+        return await with_stored_items(pool, by.tenant, roots, name, definition)
 
     @asynccontextmanager
     async def bulk_turn(self) -> AsyncIterator[None]:

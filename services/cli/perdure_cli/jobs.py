@@ -1,11 +1,13 @@
 """`perdure job`: saved jobs."""
 
+from pathlib import Path
 from typing import TextIO
 
 import click
 import msgspec
 
-from perdure import CommandSpec, JobDefinition, NotFound
+from perdure import BatchSpec, CommandSpec, JobDefinition, NotFound
+from perdure_cli.batches import batch_options, given
 from perdure_cli.checking import check, schema
 from perdure_cli.quantities import PAIR
 from perdure_cli.stops import WrongUse
@@ -54,6 +56,7 @@ def show(talk: Talk, *, name: str) -> None:
 @click.option("--file", "source", type=click.File(), help="A definition as JSON; - is stdin.")
 @click.option("--description", default="", help="What it is for.")
 @click.option("--queue", help="Queue that its runs stand in (default).")
+@batch_options
 @REASON
 @talking
 def save(
@@ -64,17 +67,30 @@ def save(
     source: TextIO | None,
     description: str,
     queue: str | None,
+    batch_file: Path | None,
+    concurrency: int,
+    stop_after_failures: int | None,
     reason: str | None,
 ) -> None:
-    """Save a job, or revise the one of this name."""
+    """Save a job, or revise the one of this name.
+
+    What a file holds is stored with the job; save it again to have the file read again.
+    """
     if bool(argv) == bool(source):
         message = "Give a program after `--`, or --file with a definition."
         raise WrongUse(message)
+    batch = given(batch_file, concurrency, stop_after_failures)
     if source is not None:
+        if batch is not None:
+            message = "A definition says itself what its items are: leave out --batch."
+            raise WrongUse(message)
         definition = _definition(source.read())
     else:
+        each = CommandSpec(argv=argv)
         definition = JobDefinition(
-            spec=CommandSpec(argv=argv), description=description, queue=queue or "default"
+            spec=each if batch is None else batch.spec(talk, each),
+            description=description,
+            queue=queue or "default",
         )
     try:
         known = talk.client.get_job(name)
@@ -200,6 +216,12 @@ def _tell(talk: Talk, found: JobView) -> None:
             ("tags", found.tags),
             ("labels", found.labels),
             ("parameters", tuple(f"{name} ({p.type})" for name, p in found.params.items())),
+            ("items", _items_words(found)),
             ("runs", msgspec.json.encode(found.spec).decode()),
         ]
     )
+
+
+def _items_words(found: JobView) -> str | None:
+    stored = found.spec.input if isinstance(found.spec, BatchSpec) else None
+    return None if stored is None else f"{stored.total} stored items"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
 from watchfiles import awatch
 
 from perdure_api.backups import DRY_RUN_NEEDED, Backup, BackupChecks, backups_of
@@ -22,8 +23,11 @@ from perdure_api.domain.job import Job
 from perdure_api.domain.jobs_file import JobsFile
 from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.schedule import Schedule
-from perdure_api.intake.file_entries import Entry, read_entries
+from perdure_api.errors import Refused
+from perdure_api.intake.file_entries import Checked, Entry, read_entries
 from perdure_api.job_commands import begin_schedule, change_schedule
+from perdure_api.job_inputs import with_stored_items
+from perdure_api.store import inputs
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.rows import stream_row
@@ -36,6 +40,7 @@ from perdure_contract.identifiers import (
     schedule_stream,
     stream_key,
 )
+from perdure_contract.specs import BatchSpec
 from perdure_runtime import clock, logs
 from perdure_runtime.loop import Loop
 
@@ -113,11 +118,30 @@ class JobsFileWatch:
         if isinstance(known, JobsFile) and known.sha256 == sha256 and not known.faults:
             return
         checked = await asyncio.to_thread(read_entries, data, self._tenant)
+        checked = await self._with_stored_items(checked)
         loading = _Loading(self._tenant, self._path.name, sha256, checked.entries, checked.faults)
         work = await self._work(loading)
         done = await self._commands.submit(Caller(actor="file"), work)
         if isinstance(done.result, JobsFile):
             self._tell(done.result)
+
+    async def _with_stored_items(self, checked: Checked) -> Checked:
+        """Read the files that batches among the jobs name; a fault stands where its job is written."""
+        entries, faults = [], list(checked.faults)
+        pool, roots = self._database.pool, self._commands.backup_roots
+        for entry in checked.entries:
+            try:
+                definition = await with_stored_items(
+                    pool, self._tenant, roots, entry.name, entry.definition
+                )
+                entries.append(replace(entry, definition=definition))
+            except Refused as refused:
+                line, column = entry.place
+                faults += [
+                    FileFault(line=line, column=column, message=f"{fault.pointer}: {fault.message}")
+                    for fault in refused.errors
+                ]
+        return Checked(() if faults else tuple(entries), tuple(faults))
 
     async def _work(self, loading: "_Loading") -> Work[JobsFile | None]:
         pool, tenant = self._database.pool, self._tenant
@@ -257,6 +281,9 @@ class _Loading:
                 batch.append(stream, decided, self._by)
         else:
             batch.append(stream, jobs.revise(job, entry.definition, "file"), self._by)
+        spec = entry.definition.spec
+        if isinstance(spec, BatchSpec) and spec.input is not None:
+            inputs.keep(batch, entry.name, spec.input)
         for plan in entry.plans:
             schedule = _schedule(batch, plan.id)
             if schedule is None:

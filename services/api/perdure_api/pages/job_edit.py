@@ -25,6 +25,7 @@ from perdure_api.pages.forms.parameters import rows_of, typed_rows
 from perdure_api.pages.job_form import (
     DEFAULTS,
     JobForm,
+    led_to_job,
     led_to_schedule,
     read_definition,
     saved_definition,
@@ -79,11 +80,18 @@ async def create_job(request: HttpRequest) -> ASGIApp:
         problems += wrong
     if draft is None or problems:
         return await show(request, replace(form, problems=problems))
+    by = caller_of(request)
+    try:
+        definition = await services.with_job_input(by, draft.name, saved_definition(draft))
+    except Refused as refused:
+        return await show(
+            request, replace(form, problems=tuple(led_to_job(refused.errors, values)))
+        )
     try:
         await services.jobs.create_job(
-            caller_of(request),
+            by,
             draft.name,
-            Saved(definition=saved_definition(draft), source="ui"),
+            Saved(definition=definition, source="ui"),
             plan=plan,
             idempotency=idempotency_of(fields, "/jobs/new", nothing),
         )
@@ -124,12 +132,19 @@ async def revise_job(request: HttpRequest, name: str) -> ASGIApp:
     if draft is None:
         return await show(request, replace(form, problems=problems))
     try:
+        definition = await services.with_job_input(
+            caller_of(request), name, saved_definition(draft)
+        )
         await services.jobs.revise_job(
             caller_of(request),
             name,
-            Saved(definition=saved_definition(draft), source="ui"),
+            Saved(definition=definition, source="ui"),
             expected_version=version,
             reason=values["reason"].strip()[:500] or None,
+        )
+    except Refused as refused:
+        return await show(
+            request, replace(form, problems=tuple(led_to_job(refused.errors, values)))
         )
     except Rejected as rejected:
         return await show(request, replace(form, problems=rejected_problems(rejected, values)))

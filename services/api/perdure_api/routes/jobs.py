@@ -102,10 +102,11 @@ async def create(call: Call) -> ASGIApp:
     """Save a job under a free name."""
     body = await read_json(call.request)
     draft = validated(body, lambda b: read_job(b.value, JobDraft, clean=b.clean))
+    definition = await call.services.with_job_input(call.caller, draft.name, definition_of(draft))
     done = await call.services.jobs.create_job(
         call.caller,
         draft.name,
-        Saved(definition=definition_of(draft), source="api"),
+        Saved(definition=definition, source="api"),
         idempotency=idempotency_of(call.request, body, _created),
     )
     return answered(done.result, _created)
@@ -149,10 +150,12 @@ async def revise(call: Call) -> ASGIApp:
     """Give a job another definition; the runs that were requested keep theirs."""
     body = await read_json(call.request)
     change = validated(body, lambda b: read_job(b.value, JobChange, clean=b.clean))
+    name = name_of(call)
+    definition = await call.services.with_job_input(call.caller, name, definition_of(change))
     done = await call.services.jobs.revise_job(
         call.caller,
-        name_of(call),
-        Saved(definition=definition_of(change), source="api"),
+        name,
+        Saved(definition=definition, source="api"),
         expected_version=change.expected_version,
         reason=change.reason,
     )

@@ -1,8 +1,8 @@
 """The input of batches: stored in chunks before or with the request, read in chunks ever after.
 
 What is large is staged in transactions of its own, before any run refers to it, so that the writer
-never waits for a million items and memory holds a chunk at a time. An input without a run is removed
-after a day.
+never waits for a million items and memory holds a chunk at a time. An input that no run and no job uses
+is removed after a day.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from msgspec import Struct
 from perdure_api.kinds.input_lines import BadInputError, ReadItem
 from perdure_api.kinds.items import BadItemError, Chunk, PackedInput, Packer, keys_in
 from perdure_api.store.batch import Batch
+from perdure_contract.identifiers import job_stream
 from perdure_contract.specs import InputRef
 from perdure_runtime.clock import new_id
 
@@ -40,6 +41,11 @@ SELECT $1::text::uuid, * FROM unnest($8::int[], $9::int[], $10::text[], $11::tex
 
 USE: Final = """
 INSERT INTO perdure.run_inputs (run_id, input) VALUES ($1::text::uuid, $2::text::uuid)"""
+
+KEEP: Final = """
+INSERT INTO perdure.job_inputs (stream, input) VALUES ($1, $2::text::uuid) ON CONFLICT DO NOTHING"""
+
+RELEASE: Final = "DELETE FROM perdure.job_inputs WHERE stream = $1"
 
 STORE_CHUNKS: Final = """
 INSERT INTO perdure.input_chunks (input, first_ordinal, last_ordinal, keys, folded, data)
@@ -148,6 +154,16 @@ def store_whole(batch: Batch, run_id: str, tenant: str, made: PackedInput) -> No
 def use(batch: Batch, run_id: str, ref: InputRef) -> None:
     """Let a run use an input that is there."""
     batch.execute(USE, run_id, ref.input)
+
+
+def keep(batch: Batch, job: str, ref: InputRef) -> None:
+    """Let a saved job use an input that is there, as long as the job is."""
+    batch.execute(KEEP, job_stream(job), ref.input)
+
+
+def release(batch: Batch, job: str) -> None:
+    """Let a deleted job use no input any more; what nobody else uses is removed in time."""
+    batch.execute(RELEASE, job_stream(job))
 
 
 def _columns(chunks: Sequence[Chunk]) -> tuple[list[object], ...]:

@@ -7,6 +7,7 @@ GRANT USAGE ON SCHEMA perdure TO perdure_app;
 GRANT SELECT, INSERT ON perdure.events, perdure.blobs, perdure.log_chunks TO perdure_app;
 GRANT SELECT, INSERT, UPDATE (sha256, total, bytes, fields) ON perdure.inputs TO perdure_app;
 GRANT SELECT, INSERT ON perdure.input_chunks, perdure.run_inputs TO perdure_app;
+GRANT SELECT, INSERT, DELETE ON perdure.job_inputs TO perdure_app;
 GRANT SELECT, UPDATE (position, chain, time) ON perdure.head TO perdure_app;
 GRANT SELECT ON perdure.migrations TO perdure_app;
 
