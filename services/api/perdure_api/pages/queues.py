@@ -44,10 +44,7 @@ async def queues_page(request: HttpRequest) -> ASGIApp:
     frame = frame_of(request, "Queues", "queues", live=await watch_all(services.database))
     queues = await list_queues(services.database.pool, caller_of(request).tenant)
     csrf = csrf_of(request)
-    cards = tuple(
-        QueueCard(queue=queue, words=queue_words(queue), csrf=csrf)
-        for queue in queues
-    )
+    cards = tuple(QueueCard(queue=queue, words=queue_words(queue), csrf=csrf) for queue in queues)
     template = "_queues.html" if wants_fragment(request) else "queues.html"
     return html(template, {"frame": frame, "queues": cards})
 
