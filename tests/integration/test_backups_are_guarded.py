@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from perdure_api.domain.job import Job
+from perdure_api.domain.job import Job, request_of
 from perdure_api.domain.jobs_file import JobsFile
+from perdure_api.domain.run import Run
+from perdure_api.domain.schedule import Schedule
 from perdure_api.duties import Core
 from perdure_api.errors import NotFoundError, Rejected
 from perdure_api.intake.jobs_file import STATE, JobsFileWatch
@@ -17,8 +19,11 @@ from perdure_api.projections.jobs import find_job
 from perdure_api.projections.run_detail import find_run
 from perdure_api.projections.why import why
 from perdure_api.store.rows import stream_row
-from perdure_contract.jobs import JobDefinition
+from perdure_api.store.state import StreamRow
+from perdure_contract.facts import Failure
+from perdure_contract.jobs import JobDefinition, SchedulePlan
 from perdure_contract.rsync.spec import RsyncOptions, RsyncSpec, SavedHost
+from perdure_contract.triggers import IntervalTrigger
 from tests.support.api_core import BY, PlayedExecutor, ended, request_one, run_reaches, running_core
 from tests.support.stack import Database, NatsUrls
 
@@ -164,3 +169,58 @@ async def test_a_saved_host_is_filled_in_when_an_attempt_is_granted(
         await core.hosts.delete(BY, "offsite", None)
     await core.hosts.save(BY, "offsite", HOST)
     assert len(await list_hosts(core.database.pool, "default")) == 1
+
+
+async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    spec = replace(DELETES, destination="/srv/photos", host="offsite")
+    await core.hosts.save(BY, "offsite", HOST)
+    await prove(core, executor, spec)
+    await core.jobs.create_job(BY, "photos", Saved(definition=JobDefinition(spec=spec)))
+    _, job = await find_job(core.database.pool, "default", "photos")
+    of_job = request_of(job, {})
+    by_hand = await core.commands.request_run(BY, of_job)
+    granted = await executor.next_grant()
+    assert isinstance(by_hand.result, Run)
+    assert (granted.attempt.run, granted.refused) == (by_hand.result.id, None)
+
+    plan = SchedulePlan(job="photos", trigger=IntervalTrigger(hours=1))
+    made = await core.jobs.create_schedule(BY, plan)
+    assert isinstance(made.result, StreamRow)
+    assert isinstance(made.result.state, Schedule)
+    for moved in (
+        replace(HOST, address="other.example.org"),
+        replace(HOST, user="someone"),
+        replace(HOST, port=2222),
+        replace(HOST, key="/etc/keys/other"),
+        replace(HOST, host_key="ssh-ed25519 " + "B" * 68),
+    ):
+        await core.hosts.save(BY, "offsite", moved)
+        with pytest.raises(Rejected, match="offsite is not what it was") as refused:
+            await core.commands.request_run(BY, of_job)
+        assert refused.value.rejection.code == "dry-run-needed"
+        await core.jobs.trigger(BY, made.result.state.id, "photos")
+        granted = await executor.next_grant()
+        assert "do a dry run again" in (granted.refused or "")
+        failure = Failure(reason="rejected", message=granted.refused or "")
+        await executor.report(granted.attempt, ended("failed", failure=failure))
+    await prove(core, executor, spec)
+    await core.jobs.trigger(BY, made.result.state.id, "photos")
+    assert (await executor.next_grant()).refused is None
+    await core.hosts.save(BY, "offsite", replace(moved, roots=("/srv", "/more")))
+    await core.commands.request_run(BY, of_job)
+    assert (await executor.next_grant()).refused is None
+
+
+async def test_a_dry_run_of_a_host_that_was_changed_before_its_start_proves_nothing(
+    core: Core, nats: NatsUrls
+) -> None:
+    spec = replace(DELETES, destination="/srv/photos", host="offsite", dry_run=True)
+    await core.hosts.save(BY, "offsite", HOST)
+    await request_one(core, spec=spec)
+    await core.hosts.save(BY, "offsite", replace(HOST, address="other.example.org"))
+    late = await PlayedExecutor(nats.executor, "late").connect()
+    await late.open(programs=HAS_RSYNC)
+    assert "ask for another one" in ((await late.next_grant()).refused or "")
+    await late.close()

@@ -147,6 +147,18 @@ async def test_a_script_and_its_input_may_be_kept_as_blobs(api: PlayedApi) -> No
     assert api.text(grant.attempt).strip() == "1200000"
 
 
+async def test_what_is_refused_with_its_grant_is_not_started(
+    api: PlayedApi, tmp_path: Path
+) -> None:
+    grant = api.grant("touch", str(tmp_path / "seen"))
+    ended = await api.run(msgspec.structs.replace(grant, refused="Not so."))
+
+    assert failure_of(ended)[0] == "rejected"
+    assert ended.failure is not None
+    assert ended.failure.message == "Not so."
+    assert not (tmp_path / "seen").exists()
+
+
 async def test_a_deleted_script_is_rejected(api: PlayedApi) -> None:
     gone = BlobRef(sha256="0" * 64, bytes=5)
     ended = await api.run(api.grant(spec=CommandSpec(script=gone)))

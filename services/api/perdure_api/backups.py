@@ -1,7 +1,8 @@
-"""What must be known before a backup is requested or saved: its host, its roots, its dry run.
+"""What must be known before a backup is requested, saved or granted: its host, its roots, its dry run.
 
-These are looked up inside the writer's transaction, so that every way in meets the same answer. The
-executor looks at the roots again, on the files as they are when it starts.
+Requests and jobs are looked at inside the writer's transaction, so that every way in meets the same
+answer. A host is filled in as late as an attempt is granted; what it was proven for is looked at again
+then. The executor looks at the roots again, on the files as they are when it starts.
 """
 
 import os
@@ -26,9 +27,14 @@ from perdure_contract.specs import Spec
 HOSTS: Final = """
 SELECT stream, state FROM perdure.streams WHERE stream = ANY($1::text[]) AND tenant = $2"""
 PROOFS: Final = """
-SELECT d.fingerprint FROM perdure.dry_runs d JOIN perdure.runs r ON r.run_id = d.run_id
-WHERE d.tenant = $1 AND d.fingerprint = ANY($2::text[]) AND d.at > clock_timestamp() - interval '7 days'
-  AND r.state ->> 'phase' IN ('completed', 'partial')"""
+SELECT d.fingerprint, max(d.at) > clock_timestamp() - interval '7 days'
+FROM perdure.dry_runs d JOIN perdure.runs r ON r.run_id = d.run_id
+WHERE d.tenant = $1 AND d.fingerprint = ANY($2::text[])
+  AND r.state ->> 'phase' IN ('completed', 'partial')
+GROUP BY 1"""
+OTHERS: Final = """
+SELECT 1 FROM perdure.dry_runs WHERE tenant = $1 AND run_id = $2::text::uuid
+HAVING count(*) > 0 AND NOT bool_or(fingerprint = $3)"""
 NOTE_DRY_RUN: Final = """
 INSERT INTO perdure.dry_runs (tenant, fingerprint, run_id) VALUES ($1, $2, $3::text::uuid)"""
 
@@ -39,12 +45,21 @@ class Backup(Struct, frozen=True):
     at: str
     spec: RsyncSpec
     proven: bool = False
-    """Whether it was checked before: a run of a job whose spec was proven when it was saved."""
+    """Whether it was checked before: a run of a job whose spec was proven when it was saved. Its host
+    may be another machine by now, so a dry run of exactly this is looked for again, of any age."""
 
     @property
     def needs_proof(self) -> bool:
         """Whether a dry run must have come first."""
-        return self.spec.options.delete and not self.spec.dry_run and not self.proven
+        return deletes(self.spec) and not (self.proven and self.spec.host is None)
+
+
+class Granted(Struct, frozen=True):
+    """A backup as it is handed to an executor."""
+
+    spec: RsyncSpec
+    refused: str | None = None
+    """Why it must not be run; none when it may."""
 
 
 class BackupChecks:
@@ -55,7 +70,8 @@ class BackupChecks:
         self._roots = roots
         self._backups = backups
         self._hosts: dict[str, SavedHost] = {}
-        self._proofs: set[str] = set()
+        self._proofs: dict[str, bool] = {}
+        """Command lines that have a completed dry run, and whether it is of these days."""
 
     async def look_up(self, connection: asyncpg.Connection | asyncpg.Pool) -> None:
         """Read hosts and dry runs."""
@@ -65,8 +81,7 @@ class BackupChecks:
         self._hosts = await saved_hosts(connection, self._tenant, names)
         asked = [self.fingerprint(backup.spec) for backup in self._backups if backup.needs_proof]
         if asked:
-            rows = await connection.fetch(PROOFS, self._tenant, asked)
-            self._proofs = {row[0] for row in rows}
+            self._proofs = dict(await connection.fetch(PROOFS, self._tenant, asked))
 
     async def prepare(self, connection: asyncpg.Connection, _batch: Batch) -> None:
         """As `look_up`, in the form that a work of the writer takes."""
@@ -80,13 +95,13 @@ class BackupChecks:
         """
         self.refuse_places()
         unproven = tuple(
-            FieldError(f"{backup.at}/options/delete", "dry-run-needed", DRY_RUN_NEEDED)
+            FieldError(f"{backup.at}/options/delete", "dry-run-needed", words_without_proof(backup))
             for backup in self._backups
             if backup.spec != known and self.lacks_proof(backup)
         )
         if unproven:
             raise Rejected(
-                Rejection(code="dry-run-needed", message=DRY_RUN_NEEDED, errors=unproven)
+                Rejection(code="dry-run-needed", message=unproven[0].message, errors=unproven)
             )
 
     def refuse_places(self) -> None:
@@ -114,7 +129,10 @@ class BackupChecks:
 
     def lacks_proof(self, backup: Backup) -> bool:
         """Tell whether a dry run of exactly this is needed and missing."""
-        return backup.needs_proof and self.fingerprint(backup.spec) not in self._proofs
+        if not backup.needs_proof:
+            return False
+        is_fresh = self._proofs.get(self.fingerprint(backup.spec))
+        return is_fresh is None or not (is_fresh or backup.proven)
 
     def resolved(self, spec: RsyncSpec) -> RsyncSpec:
         """Give a spec with what its saved host is now."""
@@ -128,6 +146,23 @@ class BackupChecks:
 DRY_RUN_NEEDED: Final = (
     "It deletes: do a dry run of exactly this first (POST /api/rsync/dry-run), and look at it."
 )
+MOVED: Final = (
+    "It deletes, and saved host {host} is not what it was when the dry run of this was done: do a dry "
+    "run again, and look at it."
+)
+MOVED_BEFORE_DRY: Final = (
+    "Saved host {host} was changed after this dry run was asked for: ask for another one."
+)
+
+
+def deletes(spec: RsyncSpec) -> bool:
+    """Tell whether a backup may delete something."""
+    return spec.options.delete and not spec.dry_run
+
+
+def words_without_proof(backup: Backup) -> str:
+    """Say why a backup is refused that lacks its dry run."""
+    return MOVED.format(host=backup.spec.host) if backup.proven else DRY_RUN_NEEDED
 
 
 def backups_of(at: str, spec: Spec, *, proven: bool = False) -> Iterator[Backup]:
@@ -147,11 +182,20 @@ async def saved_hosts(
     return {h.name: h.saved for h in states if isinstance(h, Host) and not h.deleted}
 
 
-async def with_host(
-    connection: asyncpg.Connection | asyncpg.Pool, tenant: str, spec: RsyncSpec
-) -> RsyncSpec:
-    """Give a spec with what its saved host is now; without it when it is gone."""
+async def granted(pool: asyncpg.Pool, tenant: str, run_id: str, spec: RsyncSpec) -> Granted:
+    """Give a backup with what its saved host is now, and whether it may be run like that.
+
+    The host may have been changed since the dry run, or since the dry run itself was asked for.
+    """
     if spec.host is None:
-        return spec
-    found = await saved_hosts(connection, tenant, {spec.host})
-    return replace(spec, saved_host=found.get(spec.host))
+        return Granted(spec)
+    found = await saved_hosts(pool, tenant, {spec.host})
+    spec = replace(spec, saved_host=found.get(spec.host))
+    if spec.saved_host is None:
+        return Granted(spec)
+    of = fingerprint(spec)
+    if spec.dry_run and await pool.fetchval(OTHERS, tenant, run_id, of):
+        return Granted(spec, MOVED_BEFORE_DRY.format(host=spec.host))
+    if deletes(spec) and not await pool.fetch(PROOFS, tenant, [of]):
+        return Granted(spec, MOVED.format(host=spec.host))
+    return Granted(spec)

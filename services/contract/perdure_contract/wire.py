@@ -106,6 +106,8 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     """Number that the next checkpoint of this attempt gets."""
     items_done: int = 0
     """Of a batch: how many of its items have an outcome that this attempt leaves as it is."""
+    refused: str | None = None
+    """Why it must not be started, known only when it was granted: it is to be ended as rejected."""
 
 
 class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):

@@ -114,6 +114,9 @@ class Starter:
         self.fill()
 
     def _start(self, carried: Carried, custody: Custody) -> None:
+        if (why := carried.grant.refused) is not None:
+            self._refuse(carried, Failure(reason="rejected", message=why))
+            return
         try:
             order = runner_of(carried.grant).order(
                 carried.grant, carried.path, carried.inputs, self._settings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 from msgspec.structs import replace
 
-from perdure_api.backups import with_host
+from perdure_api.backups import granted
 from perdure_api.domain.run import Run
 from perdure_api.kinds import kind
 from perdure_api.messaging.controls import Controls
@@ -44,18 +44,19 @@ class Grants:
         if attempt is None:
             message = f"run {run.id} has no attempt to grant"
             raise ValueError(message)
+        request, refused = await self._with_host(run)
         return Grant(
             attempt=Attempt(run=run.id, number=attempt.number, fence=attempt.fence),
             session=session,
             tenant=run.tenant,
-            request=await self._with_content(run),
+            request=await self._with_content(run, request),
+            refused=refused,
             from_checkpoint=await self._checkpoint(run, attempt.from_checkpoint),
             first_checkpoint_number=1 if run.checkpoint is None else run.checkpoint.number + 1,
             items_done=0 if run.items is None else run.items.total - run.items.pending,
         )
 
-    async def _with_content(self, run: Run) -> RunRequest:
-        request = await self._with_host(run)
+    async def _with_content(self, run: Run, request: RunRequest) -> RunRequest:
         texts = kind.texts_of(request.spec)
         refs = {name: ref for name, ref in texts.items() if isinstance(ref, BlobRef)}
         if not refs or sum(ref.bytes for ref in refs.values()) > INLINE_IN_GRANT_BYTES:
@@ -67,12 +68,16 @@ class Grants:
         put_back = {name: content.get(ref.sha256, ref) for name, ref in refs.items()}
         return replace(request, spec=kind.with_texts(request.spec, put_back))
 
-    async def _with_host(self, run: Run) -> RunRequest:
-        """Fill in the saved host as it is now: one that was moved is found where it is."""
+    async def _with_host(self, run: Run) -> tuple[RunRequest, str | None]:
+        """Fill in the saved host as it is now: one that was moved is found where it is.
+
+        What deletes was proven for the machine that the host was; the second is why it is refused.
+        """
         request, spec = run.request, run.request.spec
         if not isinstance(spec, RsyncSpec):
-            return request
-        return replace(request, spec=await with_host(self._database.pool, run.tenant, spec))
+            return request, None
+        found = await granted(self._database.pool, run.tenant, run.id, spec)
+        return replace(request, spec=found.spec), found.refused
 
     async def _checkpoint(self, run: Run, number: int | None) -> wire.Checkpoint | None:
         if number is None or run.checkpoint is None:
