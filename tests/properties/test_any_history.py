@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from perdure_api.domain.item_reports import NewOutcomes
+from perdure_api.domain.legal_actions import ACTION_OF, why_not
 from perdure_api.domain.rejections import Rejection
-from perdure_api.domain.run import Run, Stamp, evolve, state_at
+from perdure_api.domain.run import Run, Stamp, state_at
 from perdure_api.domain.run_commands import (
-    ACTION_OF,
     Cancel,
     CloseForced,
     Command,
@@ -34,9 +34,9 @@ from perdure_api.domain.run_commands import (
     RetryNow,
     Start,
     TakeBack,
-    decide,
-    why_not,
 )
+from perdure_api.domain.run_decisions import decide
+from perdure_api.domain.run_folding import evolve
 from perdure_api.domain.run_reports import hear
 from perdure_api.store import codec
 from perdure_api.store.items import Settling, chosen_of

@@ -24,7 +24,8 @@ import nats
 from nats.aio.msg import Msg
 
 from perdure_api.domain.queue import Queue
-from perdure_api.domain.run import Run, Stamp, evolve
+from perdure_api.domain.run import Run, Stamp
+from perdure_api.domain.run_folding import evolve
 from perdure_api.store import codec, database, event_log
 from perdure_api.store.state import (
     StreamState,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from perdure_api.domain.run import Run, Stamp, evolve
+from perdure_api.domain.run import Run, Stamp
+from perdure_api.domain.run_folding import evolve
 from perdure_contract import facts, wire
 from perdure_contract.facts import RunFact
 from perdure_contract.objects import State

@@ -13,7 +13,7 @@ import asyncpg
 
 from perdure_api.batches import ItemOrder
 from perdure_api.domain import queue as queues
-from perdure_api.domain import run_commands
+from perdure_api.domain import run_commands, run_decisions
 from perdure_api.domain.bulk import Bulk, BulkAction
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.executor import Executor
@@ -107,7 +107,7 @@ class Commands:
             before = _own_run(batch, by, run_id)
             _check_version(before, expected_version, batch.now)
             whole = order.command(before)
-            decided = run_commands.decide(before, whole, batch.now)
+            decided = run_decisions.decide(before, whole, batch.now)
             if isinstance(decided, Rejection):
                 raise Rejected(decided)
             order.refuse_items(whole)

@@ -21,7 +21,8 @@ from perdure_api.domain.callers import Caller
 from perdure_api.domain.job import Job, request_of
 from perdure_api.domain.misfire import Gone
 from perdure_api.domain.parameters import checked
-from perdure_api.domain.run_commands import Cancel, decide
+from perdure_api.domain.run_commands import Cancel
+from perdure_api.domain.run_decisions import decide
 from perdure_api.domain.schedule import Schedule
 from perdure_api.domain.triggers import delay
 from perdure_api.requesting import begin_request

@@ -4,7 +4,8 @@ import pytest
 
 from perdure_api.domain.retry import wait_before_next
 from perdure_api.domain.run import Run, state_at
-from perdure_api.domain.run_commands import Lose, decide
+from perdure_api.domain.run_commands import Lose
+from perdure_api.domain.run_decisions import decide
 from perdure_api.domain.run_reports import hear
 from perdure_contract.facts import RunFailed
 from perdure_contract.specs import Retry, RetryReason

@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
+from perdure_api.domain.legal_actions import Action, actions, refuse, why_not
 from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import (
-    Action,
     Cancel,
     CloseForced,
     Command,
@@ -24,11 +24,8 @@ from perdure_api.domain.run_commands import (
     RetryNow,
     Start,
     TakeBack,
-    actions,
-    decide,
-    refuse,
-    why_not,
 )
+from perdure_api.domain.run_decisions import decide
 from perdure_contract.objects import State
 from tests.support.given import (
     LATER,

@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from perdure_api.domain.rejections import Rejection
 from perdure_contract.facts import HostDeleted, HostFact, HostSaved
 from perdure_contract.rsync.spec import SavedHost
 
@@ -29,6 +30,13 @@ def evolve(host: Host | None, fact: HostFact) -> Host:
             return replace(host, deleted=True)
         case _:
             assert_never(fact)
+
+
+def create(host: Host | None, name: str, saved: SavedHost) -> tuple[HostFact, ...] | Rejection:
+    """Save a host under a name that is free."""
+    if host is not None and not host.deleted:
+        return Rejection(code="already-exists", message="There is a saved host of this name already.")
+    return (HostSaved(host=name, saved=saved),)
 
 
 def save(host: Host | None, name: str, saved: SavedHost) -> tuple[HostFact, ...]:

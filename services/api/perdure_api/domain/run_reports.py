@@ -12,9 +12,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from perdure_api.domain.attempt_ends import after_failure, items_of
 from perdure_api.domain.item_reports import NewOutcomes, recorded
 from perdure_api.domain.run import OWN_ENDS, Run
-from perdure_api.domain.run_commands import after_failure, items_of
 from perdure_contract.facts import (
     AttemptFailed,
     AttemptReleased,

@@ -13,7 +13,8 @@ from perdure_api.commands import messages_after
 from perdure_api.domain.bulk import Bulk, Options, command_for
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.rejections import Rejection
-from perdure_api.domain.run_commands import Command, Delete, decide
+from perdure_api.domain.run_commands import Command, Delete
+from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database

@@ -19,7 +19,8 @@ from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
 from perdure_api.domain.callers import SYSTEM
 from perdure_api.domain.queue import Queue
 from perdure_api.domain.run import Run, state_at
-from perdure_api.domain.run_commands import Start, decide
+from perdure_api.domain.run_commands import Start
+from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database

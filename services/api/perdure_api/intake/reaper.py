@@ -11,7 +11,8 @@ from datetime import timedelta
 import asyncpg
 
 from perdure_api.domain.callers import SYSTEM
-from perdure_api.domain.run_commands import CloseForced, Lose, decide
+from perdure_api.domain.run_commands import CloseForced, Lose
+from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database

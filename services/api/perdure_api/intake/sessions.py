@@ -14,7 +14,8 @@ from msgspec import Struct
 from perdure_api.domain.callers import SYSTEM, executor_caller
 from perdure_api.domain.lanes import offered
 from perdure_api.domain.run import Run
-from perdure_api.domain.run_commands import Lose, TakeBack, decide
+from perdure_api.domain.run_commands import Lose, TakeBack
+from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database

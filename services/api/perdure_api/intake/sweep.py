@@ -13,7 +13,8 @@ from msgspec import Struct
 from perdure_api.commands import messages_after
 from perdure_api.domain.callers import SYSTEM
 from perdure_api.domain.run import Run
-from perdure_api.domain.run_commands import EndStuck, decide
+from perdure_api.domain.run_commands import EndStuck
+from perdure_api.domain.run_decisions import decide
 from perdure_api.domain.stuck import Signs, silence_of
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch

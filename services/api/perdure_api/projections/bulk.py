@@ -13,7 +13,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, column, func, literal_column, select, table, text
 
 from perdure_api.domain.bulk import Bulk, BulkAction
-from perdure_api.domain.run_commands import why_not_in
+from perdure_api.domain.legal_actions import why_not_in
 from perdure_api.projections import run_list
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_stream_state

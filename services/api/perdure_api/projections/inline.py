@@ -7,7 +7,8 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from perdure_api.domain.run import Run, Stamp, evolve
+from perdure_api.domain.run import Run, Stamp
+from perdure_api.domain.run_folding import evolve
 from perdure_api.store.codec import decode
 from perdure_api.store.event_log import COLUMNS, event_of
 from perdure_api.store.state import (

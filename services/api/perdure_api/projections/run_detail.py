@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from perdure_api.domain.run import AttemptRecord, Run, Stamp, evolve, state_at
-from perdure_api.domain.run_commands import actions
+from perdure_api.domain.legal_actions import actions
+from perdure_api.domain.run import AttemptRecord, Run, Stamp, state_at
+from perdure_api.domain.run_folding import evolve
 from perdure_api.kinds import kind
 from perdure_api.projections.items import counts_view
 from perdure_api.store.codec import decode

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from perdure_api.domain.admission import Seat
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.queue import Queue
-from perdure_api.domain.run import Run, Stamp, evolve
+from perdure_api.domain.run import Run, Stamp
+from perdure_api.domain.run_folding import evolve
 from perdure_api.store import items
 from perdure_api.store.state import StreamRow, StreamState, evolve_stream
 from perdure_contract import facts
