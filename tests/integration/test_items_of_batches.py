@@ -134,6 +134,27 @@ async def test_an_outcome_counts_once_whoever_repeats_it(
     await executor.report(attempt, ended())
 
 
+async def test_what_fails_without_a_try_is_passed_over_until_it_is_asked_for(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id = (await request_one(core, spec=batch_of(3))).id
+    attempt = (await executor.next_grant()).attempt
+    broke = done(2, outcome="failed", error="begun in 3 attempts", tries=0)
+    assert await executor.report(attempt, recorded(1, [*failed(1), *broke, *done(3)]), ended())
+
+    async def passed_over() -> list[int]:
+        page = await items_page(core.database.pool, await read_run(core, run_id))
+        return [item.ordinal for item in page.items if item.passed_over]
+
+    assert await passed_over() == [2]
+    await act(core, run_id, RetryItems())
+    assert await passed_over() == []
+    grant = await executor.next_grant()
+    await executor.report(grant.attempt, recorded(grant.first_checkpoint_number, failed(2)))
+    assert await passed_over() == []
+    await executor.report(grant.attempt, ended("failed"))
+
+
 async def test_an_older_checkpoint_forgets_what_came_after_it(
     core: Core, executor: PlayedExecutor
 ) -> None:

@@ -64,6 +64,8 @@ class ItemView(Struct, frozen=True, kw_only=True):
     tries: int
     error: str | None
     attempt: int | None
+    passed_over: bool = False
+    """It failed without a try: it was begun in too many attempts that were lost or timed out."""
 
 
 class RunView(Struct, frozen=True, kw_only=True):

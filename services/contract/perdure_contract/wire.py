@@ -202,7 +202,13 @@ class ItemDone(Struct, frozen=True, array_like=True):
     key: str
     outcome: Outcome
     tries: int
+    """In this attempt; an item that was begun in too many others fails without a try."""
     error: str | None = None
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether it failed for what it did to other attempts."""
+        return self.outcome == "failed" and self.tries == 0
 
 
 class ItemsRecorded(Struct, frozen=True, kw_only=True, tag="items"):

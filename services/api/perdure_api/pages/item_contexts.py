@@ -15,8 +15,6 @@ class ItemRow:
     """The item."""
     label: str
     """Its outcome in a word."""
-    parked: bool
-    """Whether it was passed over, because it broke too many attempts."""
     short: str
     """Its error in one line."""
     whole: str

@@ -1,6 +1,5 @@
 """The items of a batch on its page: how they stand, one page of them, and what failed once more."""
 
-import re
 from collections.abc import Mapping
 from typing import Final, get_args
 
@@ -29,8 +28,6 @@ MOST_TEXT: Final = 200
 ONE_LINE: Final = 160
 OUTCOMES: Final[tuple[ItemOutcome, ...]] = ("done", "failed", "skipped", "filtered", "pending")
 """In the order in which bar and filter show them."""
-PARKED: Final = re.compile(r"begun in \d+ attempts that were lost or timed out")
-"""What stands as the error of an item that broke too many attempts."""
 
 
 class Asked:
@@ -124,11 +121,9 @@ def row_of(item: ItemView, *, legal: bool) -> ItemRow:
     if line.startswith("Traceback "):
         line = error.strip().rpartition("\n")[2]
     short = line if len(line) <= ONE_LINE else f"{line[:ONE_LINE]}…"
-    parked = item.outcome == "failed" and PARKED.fullmatch(error) is not None
     return ItemRow(
         item=item,
-        label="Passed over" if parked else item.outcome.capitalize(),
-        parked=parked,
+        label="Passed over" if item.passed_over else item.outcome.capitalize(),
         short=short,
         whole=error if error.strip() != short else "",
         tickable=legal and item.outcome == "failed",

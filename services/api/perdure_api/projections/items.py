@@ -35,11 +35,11 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet calculate: such a text gets an apostrophe before it."""
 
 _ROWS: Final = """
-SELECT ordinal, key, outcome, tries, error, attempt FROM perdure.items
+SELECT ordinal, key, outcome, tries, error, attempt, passed_over FROM perdure.items
 WHERE run_id = $1::text::uuid AND outcome = $2 AND ordinal > $3 ORDER BY ordinal LIMIT $4"""
 
 _ROWS_WITHIN: Final = """
-SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
 WHERE run_id = $1::text::uuid AND ordinal BETWEEN $2 AND $3"""
 
 _ROWS_PENDING: Final = """
@@ -92,10 +92,10 @@ ORDER BY first_ordinal LIMIT $3"""
 """A chunk has at most a thousand items, so as many errors as in so many chunks are enough."""
 
 _ROWS_WITH_TEXT: Final = """
-SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
 WHERE run_id = $1::text::uuid AND ordinal = ANY($4::int[])
 UNION
-SELECT ordinal, outcome, tries, error, attempt FROM perdure.items
+SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
 WHERE run_id = $1::text::uuid AND outcome = 'failed' AND ordinal BETWEEN $2 AND $3
 AND strpos(lower(error), $5) > 0"""
 
@@ -239,7 +239,7 @@ async def _by_outcome(
         found += [
             ItemView(
                 ordinal=row[0], key=row[1] or str(row[0]), outcome=row[2], tries=row[3],
-                error=row[4], attempt=row[5],
+                error=row[4], attempt=row[5], passed_over=row[6],
             )
             for row in rows
         ]  # fmt: skip
@@ -337,8 +337,9 @@ async def _items_within(
             item = _pending(ordinal, key, tries=0 if row is None else row[2])
         else:
             item = ItemView(
-                ordinal=ordinal, key=key, outcome=row[1], tries=row[2], error=row[3], attempt=row[4]
-            )
+                ordinal=ordinal, key=key, outcome=row[1], tries=row[2], error=row[3],
+                attempt=row[4], passed_over=row[5],
+            )  # fmt: skip
         items.append(item)
     return items
 

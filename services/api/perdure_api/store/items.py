@@ -27,21 +27,24 @@ SILENT_ENDS: Final = frozenset({"timeout", "stuck"})
 """Reasons of failed attempts after which an item that was begun may be what broke them."""
 
 RECORD: Final = """
-INSERT INTO perdure.items (run_id, ordinal, key, outcome, tries, error, attempt, checkpoint)
-SELECT $1::text::uuid, *, $7::int, $8::int
-FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::text[])
+INSERT INTO perdure.items
+    (run_id, ordinal, key, outcome, tries, error, passed_over, attempt, checkpoint)
+SELECT $1::text::uuid, *, $8::int, $9::int
+FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bool[])
 ON CONFLICT (run_id, ordinal) DO UPDATE
 SET key = excluded.key, outcome = excluded.outcome, tries = items.tries + excluded.tries,
-    error = excluded.error, attempt = excluded.attempt, checkpoint = excluded.checkpoint,
-    wanted = false
+    error = excluded.error, passed_over = excluded.passed_over, attempt = excluded.attempt,
+    checkpoint = excluded.checkpoint, wanted = false
 WHERE items.outcome IS NULL"""
 
 RETRY_ALL: Final = """
-UPDATE perdure.items SET outcome = NULL, error = NULL, wanted = true, begun = 0
+UPDATE perdure.items
+SET outcome = NULL, error = NULL, passed_over = false, wanted = true, begun = 0
 WHERE run_id = $1::text::uuid AND outcome = 'failed'"""
 
 RETRY_CHOSEN: Final = """
-UPDATE perdure.items AS i SET outcome = NULL, error = NULL, wanted = true, begun = 0
+UPDATE perdure.items AS i
+SET outcome = NULL, error = NULL, passed_over = false, wanted = true, begun = 0
 FROM unnest($2::int[], $3::int[]) AS r(first, last)
 WHERE i.run_id = $1::text::uuid AND i.ordinal BETWEEN r.first AND r.last AND i.outcome = 'failed'"""
 
@@ -116,6 +119,7 @@ def record(run: str, attempt: int, number: int, new: NewOutcomes) -> tuple[str, 
         [item.outcome for item in done],
         [item.tries for item in done],
         [None if item.error is None else _stored(item.error, MAX_ERROR) for item in done],
+        [item.passed_over for item in done],
     )
     return RECORD, (run, *columns, attempt, number)
 
