@@ -93,6 +93,9 @@ class RunView(Struct, frozen=True, kw_only=True):
     checkpoint: CheckpointView | None
     items: ItemCountsView | None
     result: Json
+    """Left out where many runs are listed, when it is kept apart; `result_bytes` tells so."""
+    result_bytes: int | None = None
+    """Size of a result of more than 16 KiB, which is kept apart from the run."""
     metrics: dict[str, float]
     failure: Failure | None
     rerun_of: str | None

@@ -1,18 +1,14 @@
 """What dry runs have found out."""
 
-from typing import Final
-
 import msgspec
 
+from perdure_api.projections.results import whole_result
 from perdure_api.projections.run_detail import find_run, run_view
 from perdure_api.store.database import Database
 from perdure_contract.objects import DryRunResult, DryRunView
 from perdure_contract.rsync.command import argv
 from perdure_contract.rsync.sentences import words
 from perdure_contract.rsync.spec import RsyncSpec
-from perdure_contract.specs import Json
-
-_RESULT: Final = "SELECT data FROM perdure.blobs WHERE run_id = $1::text::uuid AND sha256 = $2"
 
 
 async def get_dry_run(database: Database, tenant: str, run_id: str) -> DryRunView | None:
@@ -23,10 +19,7 @@ async def get_dry_run(database: Database, tenant: str, run_id: str) -> DryRunVie
     run, spec = found.run, found.run.request.spec
     if not isinstance(spec, RsyncSpec) or not spec.dry_run:
         return None
-    plain: Json = run.result
-    if run.result_blob is not None:
-        data = await database.pool.fetchval(_RESULT, run.id, bytes.fromhex(run.result_blob.sha256))
-        plain = None if data is None else msgspec.json.decode(data)
+    plain = await whole_result(database.pool, run)
     view = run_view(run, found.now, found.live)
     return DryRunView(
         id=view.id,

@@ -6,12 +6,14 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure_api.domain.legal_actions import actions
 from perdure_api.domain.run import AttemptRecord, Run, Stamp, state_at
 from perdure_api.domain.run_folding import evolve
 from perdure_api.kinds import kind
 from perdure_api.projections.items import counts_view
+from perdure_api.projections.results import whole_result
 from perdure_api.store.codec import decode
 from perdure_api.store.database import Database
 from perdure_api.store.event_log import read_stream
@@ -57,11 +59,19 @@ async def get_run(
     if found is None:
         return None
     if at is None:
-        return run_view(found.run, found.now, found.live)
+        return await _with_result(db, found.run, run_view(found.run, found.now, found.live))
     events = await events_of(db, found.run, upto_version=at)
     if not events or events[-1].version != at:
         return None
-    return run_view(fold(events), parse_rfc3339(events[-1].time))
+    run = fold(events)
+    return await _with_result(db, run, run_view(run, parse_rfc3339(events[-1].time)))
+
+
+async def _with_result(db: Database, run: Run, view: RunView) -> RunView:
+    """Give a view with a result that is kept apart; lists only tell how large it is."""
+    if run.result_blob is None:
+        return view
+    return replace(view, result=await whole_result(db.pool, run))
 
 
 async def events_of(
@@ -137,6 +147,7 @@ def run_view(run: Run, now: datetime, live: Progress | None = None) -> RunView:
         checkpoint=_checkpoint(run),
         items=counts_view(run.items),
         result=run.result,
+        result_bytes=None if run.result_blob is None else run.result_blob.bytes,
         metrics=run.metrics,
         failure=None if state in ("cancelled", "partial", "completed") else run.failure,
         rerun_of=request.rerun_of,
