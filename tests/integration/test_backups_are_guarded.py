@@ -97,7 +97,7 @@ async def test_what_deletes_needs_a_completed_dry_run_of_exactly_the_same(
     assert refused.value.rejection.errors[0].pointer == "/spec/options/delete"
     definition = JobDefinition(spec=DELETES)
     with pytest.raises(Rejected, match="dry run"):
-        await core.jobs.create_job(BY, "photos", Saved(definition=definition))
+        await core.jobs.create(BY, "photos", Saved(definition=definition))
     dry = await request_one(core, spec=replace(DELETES, dry_run=True))
     with pytest.raises(Rejected, match="dry run"):
         await request_one(core, spec=DELETES)
@@ -105,14 +105,14 @@ async def test_what_deletes_needs_a_completed_dry_run_of_exactly_the_same(
     await executor.report(grant.attempt, ended())
     await run_reaches(core, dry.id, lambda r: r.phase == "completed")
     assert (await request_one(core, spec=DELETES)).tries == 0
-    await core.jobs.create_job(BY, "photos", Saved(definition=definition))
+    await core.jobs.create(BY, "photos", Saved(definition=definition))
     others = replace(DELETES, options=RsyncOptions(delete=True, exclude=("*.tmp",)))
     with pytest.raises(Rejected, match="dry run"):
         await request_one(core, spec=others)
     with pytest.raises(Rejected, match="dry run"):
-        await core.jobs.revise_job(BY, "photos", Saved(definition=JobDefinition(spec=others)))
+        await core.jobs.revise(BY, "photos", Saved(definition=JobDefinition(spec=others)))
     told = Saved(definition=replace(definition, description="The photos."))
-    await core.jobs.revise_job(BY, "photos", told)
+    await core.jobs.revise(BY, "photos", told)
 
 
 async def test_the_jobs_file_meets_the_same_guard(
@@ -177,7 +177,7 @@ async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
     spec = replace(DELETES, destination="/srv/photos", host="offsite")
     await core.hosts.save(BY, "offsite", HOST)
     await prove(core, executor, spec)
-    await core.jobs.create_job(BY, "photos", Saved(definition=JobDefinition(spec=spec)))
+    await core.jobs.create(BY, "photos", Saved(definition=JobDefinition(spec=spec)))
     _, job = await find_job(core.database.pool, "default", "photos")
     of_job = request_of(job, {})
     by_hand = await core.commands.request_run(BY, of_job)
@@ -186,7 +186,7 @@ async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
     assert (granted.attempt.run, granted.refused) == (by_hand.result.id, None)
 
     plan = SchedulePlan(job="photos", trigger=IntervalTrigger(hours=1))
-    made = await core.jobs.create_schedule(BY, plan)
+    made = await core.schedules.create(BY, plan)
     assert isinstance(made.result, StreamRow)
     assert isinstance(made.result.state, Schedule)
     for moved in (
@@ -200,13 +200,13 @@ async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
         with pytest.raises(Rejected, match="offsite is not what it was") as refused:
             await core.commands.request_run(BY, of_job)
         assert refused.value.rejection.code == "dry-run-needed"
-        await core.jobs.trigger(BY, made.result.state.id, "photos")
+        await core.schedules.trigger(BY, made.result.state.id, "photos")
         granted = await executor.next_grant()
         assert "do a dry run again" in (granted.refused or "")
         failure = Failure(reason="rejected", message=granted.refused or "")
         await executor.report(granted.attempt, ended("failed", failure=failure))
     await prove(core, executor, spec)
-    await core.jobs.trigger(BY, made.result.state.id, "photos")
+    await core.schedules.trigger(BY, made.result.state.id, "photos")
     assert (await executor.next_grant()).refused is None
     await core.hosts.save(BY, "offsite", replace(moved, roots=("/srv", "/more")))
     await core.commands.request_run(BY, of_job)

@@ -96,7 +96,7 @@ async def test_the_same_content_is_taken_over_once(core: Core, watch: JobsFileWa
 
 async def test_what_was_made_by_hand_is_left_alone(core: Core, watch: JobsFileWatch) -> None:
     by_hand = JobDefinition(spec=CommandSpec(argv=("/bin/false",)))
-    await core.jobs.create_job(BY, "one", Saved(definition=by_hand))
+    await core.jobs.create(BY, "one", Saved(definition=by_hand))
     await watch.load(ONE.encode())
     assert [fault.message for fault in (await told(core)).faults] == [BY_HAND]
     assert (await job(core, "one")).definition == by_hand
@@ -107,10 +107,10 @@ async def test_what_was_made_by_hand_is_left_alone(core: Core, watch: JobsFileWa
 async def test_what_the_file_says_is_changed_in_the_file(core: Core, watch: JobsFileWatch) -> None:
     await watch.load(ONE.encode())
     with pytest.raises(Rejected) as refused:
-        await core.jobs.delete_job(BY, "one", [])
+        await core.jobs.delete(BY, "one", [])
     assert refused.value.rejection.code == "from-file"
     await watch.load(b"[]")
-    await core.jobs.delete_job(BY, "one", [(await schedule_of(core, "one")).id])
+    await core.jobs.delete(BY, "one", [(await schedule_of(core, "one")).id])
 
 
 async def test_an_entry_that_is_not_enabled_does_not_fire(core: Core, watch: JobsFileWatch) -> None:

@@ -37,13 +37,13 @@ TELLING = JobDefinition(
 @pytest.fixture
 async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
     async with running_core(database.url, nats.api) as running:
-        await running.jobs.create_job(BY, "tell", Saved(definition=TELLING))
+        await running.jobs.create(BY, "tell", Saved(definition=TELLING))
         yield running
 
 
 async def schedule(core: Core, trigger: Trigger = HOURLY, **fields: object) -> str:
     plan = SchedulePlan(job="tell", trigger=trigger, **fields)  # type: ignore[arg-type]
-    done = await core.jobs.create_schedule(BY, plan)
+    done = await core.schedules.create(BY, plan)
     assert isinstance(done.result, StreamRow)
     assert isinstance(done.result.state, Schedule)
     return done.result.state.id
@@ -146,7 +146,7 @@ async def test_a_schedule_that_fires_over_an_unfinished_run_is_skipped(core: Cor
 async def test_cancel_other_ends_the_run_before(core: Core) -> None:
     schedule_id = await schedule(core, IntervalTrigger(seconds=1), overlap="cancel_other")
     found = await outcomes(core, schedule_id, at_least=2)
-    await core.jobs.pause_schedule(BY, schedule_id, None)
+    await core.schedules.pause(BY, schedule_id, None)
     oldest = await read_run(core, str(found[-1].run))
     assert oldest.phase == "cancelled"
 
@@ -172,7 +172,7 @@ async def test_another_trigger_never_fires_the_past_again(core: Core) -> None:
     await came_due(core, schedule_id, hours=1)
     await outcomes(core, schedule_id)
     plan = SchedulePlan(job="tell", trigger=CronTrigger(minute="0"))
-    await core.jobs.revise_schedule(BY, schedule_id, plan, enabled=True)
+    await core.schedules.revise(BY, schedule_id, plan, enabled=True)
     view = await get_schedule(core.database.pool, "default", schedule_id)
     assert view.next_fire_at is not None
     assert datetime.fromisoformat(view.next_fire_at) > datetime.now(UTC)
@@ -190,13 +190,13 @@ async def _is_ahead(core: Core, schedule_id: str) -> bool:
 
 async def test_a_paused_schedule_is_silent_and_can_be_fired_by_hand(core: Core) -> None:
     schedule_id = await schedule(core)
-    await core.jobs.pause_schedule(BY, schedule_id, "Maintenance.")
+    await core.schedules.pause(BY, schedule_id, "Maintenance.")
     view = await get_schedule(core.database.pool, "default", schedule_id)
     assert (view.enabled, view.paused_reason, view.next_fire_at) == (False, "Maintenance.", None)
-    run = (await core.jobs.trigger(BY, schedule_id, "tell")).result
+    run = (await core.schedules.trigger(BY, schedule_id, "tell")).result
     assert isinstance(run, Run)
     assert (await outcomes(core, schedule_id))[0].run == run.id
-    await core.jobs.resume_schedule(BY, schedule_id, None)
+    await core.schedules.resume(BY, schedule_id, None)
     assert (await get_schedule(core.database.pool, "default", schedule_id)).next_fire_at
 
 
@@ -204,8 +204,8 @@ async def test_a_backfill_fires_what_was_not_kept_and_nothing_twice(core: Core) 
     schedule_id = await schedule(core, overlap="allow")
     hour = datetime(2026, 1, 1, tzinfo=UTC)
     times = [hour + timedelta(hours=n) for n in range(3)]
-    await core.jobs.backfill(BY, schedule_id, "tell", times[:2])
-    await core.jobs.backfill(BY, schedule_id, "tell", times)
+    await core.schedules.backfill(BY, schedule_id, "tell", times[:2])
+    await core.schedules.backfill(BY, schedule_id, "tell", times)
     found = await outcomes(core, schedule_id, at_least=3)
     assert [(fire.outcome, fire.why) for fire in found] == [("fired", "backfilled")] * 3
     assert (await events_of(core, schedule_id)).count("fired") == 3
@@ -217,23 +217,23 @@ async def test_a_date_of_the_past_and_an_unknown_job_are_refused(core: Core) -> 
     assert refused.value.code == "in-past"
     plan = SchedulePlan(job="nobody", trigger=HOURLY)
     with pytest.raises(Refused) as refused:
-        await core.jobs.create_schedule(BY, plan)
+        await core.schedules.create(BY, plan)
     assert refused.value.code == "unknown-job"
 
 
 async def test_a_deleted_job_takes_its_schedules_along(core: Core) -> None:
     schedule_id = await schedule(core)
-    await core.jobs.delete_job(BY, "tell", [schedule_id])
+    await core.jobs.delete(BY, "tell", [schedule_id])
     assert await events_of(core, schedule_id) == ["created", "deleted"]
-    await core.jobs.create_job(BY, "tell", Saved(definition=TELLING))
+    await core.jobs.create(BY, "tell", Saved(definition=TELLING))
     with pytest.raises(Rejected) as refused:
-        await core.jobs.create_job(BY, "tell", Saved(definition=TELLING))
+        await core.jobs.create(BY, "tell", Saved(definition=TELLING))
     assert refused.value.rejection.code == "already-exists"
 
 
 async def test_revisions_tell_what_they_changed(core: Core) -> None:
     plain = JobDefinition(spec=CommandSpec(argv=("/bin/true",)), priority=5)
-    await core.jobs.revise_job(BY, "tell", Saved(definition=plain), reason="Simpler.")
+    await core.jobs.revise(BY, "tell", Saved(definition=plain), reason="Simpler.")
     row, job = await job_views.find_job(core.database.pool, "default", "tell")
     newest, first = await job_views.revisions(core.database.pool, row)
     assert (job.revision, newest.revision, first.revision) == (2, 2, 1)
@@ -287,9 +287,9 @@ async def test_no_time_is_backfilled_twice_though_what_became_of_it_is_forgotten
 ) -> None:
     pool, schedule_id = core.database.pool, await schedule(core, overlap="allow")
     times = [datetime(2024, 3, 1, hour, tzinfo=UTC) for hour in (1, 2)]
-    await core.jobs.backfill(BY, schedule_id, "tell", times[:1])
+    await core.schedules.backfill(BY, schedule_id, "tell", times[:1])
     await pool.execute("UPDATE perdure.schedule_fires SET open = false")
     await ScheduleCare(core.database, core.writer).tick()
     assert await fires_of(pool, schedule_id, before=None, limit=9) == []
-    await core.jobs.backfill(BY, schedule_id, "tell", times)
+    await core.schedules.backfill(BY, schedule_id, "tell", times)
     assert (await events_of(core, schedule_id)).count("fired") == 2

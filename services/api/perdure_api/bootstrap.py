@@ -107,6 +107,7 @@ async def _run(
         writer=core.writer,
         commands=core.commands,
         jobs=core.jobs,
+        schedules=core.schedules,
         hosts=core.hosts,
         seconds_since_schedules=lambda: core.schedule_clock.seconds_since_look,
         nats=nats,

@@ -21,6 +21,7 @@ from perdure_api.intake.sweep import Sweep
 from perdure_api.job_commands import JobCommands
 from perdure_api.messaging.controls import Controls
 from perdure_api.messaging.grants import Grants
+from perdure_api.schedule_commands import ScheduleCommands
 from perdure_api.store.database import Database
 from perdure_api.store.writer import Commit, Writer
 from perdure_contract import subjects
@@ -53,6 +54,7 @@ class Core:
         self.grants = Grants(database, self.controls)
         self.commands = Commands(self.writer, self.controls, backup_roots=backup_roots)
         self.jobs = JobCommands(self.commands)
+        self.schedules = ScheduleCommands(self.commands)
         self.hosts = HostCommands(self.writer)
         self.schedule_clock = ScheduleClock(database, self.writer, self.controls)
         self.sessions = Sessions(database, self.writer, self.grants, lease_seconds=lease_seconds)

@@ -14,6 +14,7 @@ from perdure_api.input_sources import with_input
 from perdure_api.job_commands import JobCommands
 from perdure_api.job_inputs import with_stored_items
 from perdure_api.messaging.hub import Hub
+from perdure_api.schedule_commands import ScheduleCommands
 from perdure_api.security.access import HttpRequest
 from perdure_api.security.limits import Failures
 from perdure_api.security.link_note import LinkNote
@@ -39,6 +40,7 @@ class Services:
     writer: Writer
     commands: Commands
     jobs: JobCommands
+    schedules: ScheduleCommands
     hosts: HostCommands
     nats: NatsConnection
     hub: Hub

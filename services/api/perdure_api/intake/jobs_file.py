@@ -25,8 +25,8 @@ from perdure_api.domain.rejections import Rejection
 from perdure_api.domain.schedule import Schedule
 from perdure_api.errors import Refused
 from perdure_api.intake.file_entries import Checked, Entry, read_entries
-from perdure_api.job_commands import begin_schedule, change_schedule
 from perdure_api.job_inputs import with_stored_items
+from perdure_api.planning import begin_schedule, change_schedule
 from perdure_api.store import inputs
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database

@@ -140,12 +140,12 @@ async def save_job(request: HttpRequest, form: BackupForm) -> str:
         _, job = await jobs.find_job(services.database.pool, caller.tenant, form["job"])
         version = int(form["version"]) if form["version"].isdecimal() else None
         saved = Saved(definition=changed(job.definition, draft), source="ui")
-        await services.jobs.revise_job(caller, job.name, saved, expected_version=version)
+        await services.jobs.revise(caller, job.name, saved, expected_version=version)
         return f"/backups/{job.name}"
     saved = Saved(definition=definition_of(draft), source="ui")
-    await services.jobs.create_job(caller, draft.name, saved)
+    await services.jobs.create(caller, draft.name, saved)
     if plan is not None:
-        await services.jobs.create_schedule(caller, plan, source="ui")
+        await services.schedules.create(caller, plan, source="ui")
     return f"/backups/{draft.name}"
 
 

@@ -34,13 +34,7 @@ from perdure_api.pages.job_form import (
     values_of_run,
 )
 from perdure_api.pages.run_actions import idempotency_of
-from perdure_api.pages.visit import (
-    first,
-    query_of,
-    read_form,
-    see_other,
-    whole_number,
-)
+from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
 from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.writing import as_run_id
@@ -88,7 +82,7 @@ async def create_job(request: HttpRequest) -> ASGIApp:
             request, replace(form, problems=tuple(led_to_job(refused.errors, values)))
         )
     try:
-        await services.jobs.create_job(
+        await services.jobs.create(
             by,
             draft.name,
             Saved(definition=definition, source="ui"),
@@ -135,7 +129,7 @@ async def revise_job(request: HttpRequest, name: str) -> ASGIApp:
         definition = await services.with_job_input(
             caller_of(request), name, saved_definition(draft)
         )
-        await services.jobs.revise_job(
+        await services.jobs.revise(
             caller_of(request),
             name,
             Saved(definition=definition, source="ui"),

@@ -95,7 +95,7 @@ async def rollback(request: HttpRequest, name: str) -> ASGIApp:
     """Save an earlier definition as the newest revision."""
     fields = await read_form(request)
     _, wanted = await _revision(request, name, first(fields, "revision"))
-    await services_of(request).jobs.revise_job(
+    await services_of(request).jobs.revise(
         caller_of(request),
         name,
         Saved(definition=wanted.definition, source="ui"),
@@ -129,7 +129,7 @@ async def ask_delete(request: HttpRequest, name: str) -> ASGIApp:
 async def delete(request: HttpRequest, name: str) -> ASGIApp:
     """Delete a job with its schedules, and go to the others."""
     services, by, fields = services_of(request), caller_of(request), await read_form(request)
-    await services.jobs.delete_job(
+    await services.jobs.delete(
         by,
         name,
         await schedules.schedules_of(services.database.pool, by.tenant, name),

@@ -50,7 +50,7 @@ async def pause(request: HttpRequest) -> ASGIApp:
     """Let a schedule fire no more until it is resumed."""
     services, schedule = await asked(request)
     reason = first(await read_form(request), "reason")[:MOST_REASON] or None
-    await services.jobs.pause_schedule(caller_of(request), schedule.id, reason)
+    await services.schedules.pause(caller_of(request), schedule.id, reason)
     return go_on(request, f"/schedules/{schedule.id}", f"A schedule of {schedule.job} is paused")
 
 
@@ -58,7 +58,7 @@ async def pause(request: HttpRequest) -> ASGIApp:
 async def resume(request: HttpRequest) -> ASGIApp:
     """Let a paused schedule go on with the next fire time ahead."""
     services, schedule = await asked(request)
-    await services.jobs.resume_schedule(caller_of(request), schedule.id, None)
+    await services.schedules.resume(caller_of(request), schedule.id, None)
     return go_on(request, f"/schedules/{schedule.id}", f"A schedule of {schedule.job} goes on")
 
 
@@ -68,7 +68,7 @@ async def trigger(request: HttpRequest) -> ASGIApp:
     services, schedule = await asked(request)
     fields = await read_form(request)
     key = idempotency_of(fields, f"/schedules/{schedule.id}/trigger", _place_of)
-    done = await services.jobs.trigger(
+    done = await services.schedules.trigger(
         caller_of(request), schedule.id, schedule.job, idempotency=key
     )
     result = done.result
@@ -107,7 +107,7 @@ async def delete(request: HttpRequest) -> ASGIApp:
     """Delete a schedule, and go to the others."""
     services, schedule = await asked(request)
     reason = first(await read_form(request), "reason")[:MOST_REASON] or None
-    await services.jobs.delete_schedule(caller_of(request), schedule.id, reason)
+    await services.schedules.delete(caller_of(request), schedule.id, reason)
     if from_htmx(request):
         return Reply(headers=((b"hx-redirect", b"/schedules"),))
     return see_other("/schedules")
@@ -123,7 +123,7 @@ async def _backfilled(
     )
     _, state = await schedules.find_schedule(pool, by.tenant, schedule.id)
     times = times_between(state, between, (await event_log.head(pool)).now)
-    await services.jobs.backfill(by, schedule.id, schedule.job, times)
+    await services.schedules.backfill(by, schedule.id, schedule.job, times)
     return await schedules.fires_at(pool, schedule.id, times)
 
 

@@ -30,13 +30,7 @@ from perdure_api.pages.job_form import (
 )
 from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.schedules import asked
-from perdure_api.pages.visit import (
-    first,
-    query_of,
-    read_form,
-    see_other,
-    whole_number,
-)
+from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
@@ -62,7 +56,7 @@ async def create_schedule(request: HttpRequest, name: str) -> ASGIApp:
     plan, problems = await planned(services, values, name, given)
     if plan is not None:
         try:
-            await services.jobs.create_schedule(
+            await services.schedules.create(
                 caller_of(request),
                 plan,
                 source="ui",
@@ -95,7 +89,7 @@ async def revise_schedule(request: HttpRequest) -> ASGIApp:
     plan, problems = await planned(services, values, schedule.job, given)
     if plan is not None:
         try:
-            await services.jobs.revise_schedule(
+            await services.schedules.revise(
                 caller_of(request),
                 schedule.id,
                 plan,

@@ -103,7 +103,7 @@ async def create(call: Call) -> ASGIApp:
     body = await read_json(call.request)
     draft = validated(body, lambda b: read_job(b.value, JobDraft, clean=b.clean))
     definition = await call.services.with_job_input(call.caller, draft.name, definition_of(draft))
-    done = await call.services.jobs.create_job(
+    done = await call.services.jobs.create(
         call.caller,
         draft.name,
         Saved(definition=definition, source="api"),
@@ -152,7 +152,7 @@ async def revise(call: Call) -> ASGIApp:
     change = validated(body, lambda b: read_job(b.value, JobChange, clean=b.clean))
     name = name_of(call)
     definition = await call.services.with_job_input(call.caller, name, definition_of(change))
-    done = await call.services.jobs.revise_job(
+    done = await call.services.jobs.revise(
         call.caller,
         name,
         Saved(definition=definition, source="api"),
@@ -175,7 +175,7 @@ async def delete(call: Call[Deletion]) -> ASGIApp:
     """Delete a job; its runs stay."""
     name = name_of(call)
     pool, tenant = call.services.database.pool, call.caller.tenant
-    done = await call.services.jobs.delete_job(
+    done = await call.services.jobs.delete(
         call.caller,
         name,
         await schedules_of(pool, tenant, name),
@@ -217,7 +217,7 @@ async def roll_back(call: Call) -> ASGIApp:
     if asked.revision not in known:
         words = "The job has no such revision."
         raise invalid((FieldError("/revision", "unknown-revision", words),))
-    done = await call.services.jobs.revise_job(
+    done = await call.services.jobs.revise(
         call.caller,
         name,
         Saved(definition=known[asked.revision].definition, source="api"),

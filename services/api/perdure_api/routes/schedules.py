@@ -98,7 +98,7 @@ async def create(call: Call) -> ASGIApp:
     """Make a schedule."""
     body = await read_json(call.request)
     draft = validated(body, lambda b: read_clean(b, ScheduleDraft))
-    done = await call.services.jobs.create_schedule(
+    done = await call.services.schedules.create(
         call.caller,
         read_plan(draft),
         enabled=draft.enabled,
@@ -169,7 +169,7 @@ async def read_one(call: Call) -> ASGIApp:
 async def revise(call: Call) -> ASGIApp:
     """Give a schedule another plan; no time of the past is fired again."""
     draft = await read_fields(call.request, ScheduleDraft)
-    done = await call.services.jobs.revise_schedule(
+    done = await call.services.schedules.revise(
         call.caller,
         _id(call),
         read_plan(draft),
@@ -191,7 +191,7 @@ async def revise(call: Call) -> ASGIApp:
 async def delete(call: Call[Deletion]) -> ASGIApp:
     """Delete a schedule; its runs stay."""
     schedule_id = _id(call)
-    done = await call.services.jobs.delete_schedule(call.caller, schedule_id, call.query.reason)
+    done = await call.services.schedules.delete(call.caller, schedule_id, call.query.reason)
     return json_reply(Gone(schedule_id), headers=(position_header(done.position),))
 
 
@@ -208,7 +208,7 @@ async def delete(call: Call[Deletion]) -> ASGIApp:
 async def pause(call: Call) -> ASGIApp:
     """Pause a schedule; its runs go on."""
     why = await read_fields(call.request, Why, may_be_empty=True)
-    done = await call.services.jobs.pause_schedule(call.caller, _id(call), why.reason)
+    done = await call.services.schedules.pause(call.caller, _id(call), why.reason)
     return await _changed(call, done.position)
 
 
@@ -225,7 +225,7 @@ async def pause(call: Call) -> ASGIApp:
 async def resume(call: Call) -> ASGIApp:
     """Resume a schedule with the next fire time ahead."""
     why = await read_fields(call.request, Why, may_be_empty=True)
-    done = await call.services.jobs.resume_schedule(call.caller, _id(call), why.reason)
+    done = await call.services.schedules.resume(call.caller, _id(call), why.reason)
     return await _changed(call, done.position)
 
 
@@ -245,7 +245,7 @@ async def trigger(call: Call) -> ASGIApp:
     body = await read_json(call.request, may_be_empty=True)
     validated(body, lambda b: read_clean(b, Why))
     schedule = await _schedule(call)
-    done = await call.services.jobs.trigger(
+    done = await call.services.schedules.trigger(
         call.caller,
         schedule.id,
         schedule.plan.job,
@@ -269,7 +269,9 @@ async def backfill(call: Call) -> ASGIApp:
     schedule, pool = await _schedule(call), call.services.database.pool
     now = (await event_log.head(pool)).now
     times = times_between(schedule, asked, now)
-    done = await call.services.jobs.backfill(call.caller, schedule.id, schedule.plan.job, times)
+    done = await call.services.schedules.backfill(
+        call.caller, schedule.id, schedule.plan.job, times
+    )
     became = await schedules.fires_at(pool, schedule.id, times)
     return json_reply(FirePage(tuple(became), None), headers=(position_header(done.position),))
 
