@@ -14,6 +14,7 @@ from perdure_api.duties import Core
 from perdure_api.errors import NotFoundError, Rejected
 from perdure_api.intake.jobs_file import STATE, JobsFileWatch
 from perdure_api.job_commands import Saved
+from perdure_api.projections.backups import backup_jobs
 from perdure_api.projections.hosts import get_host, list_hosts
 from perdure_api.projections.jobs import find_job
 from perdure_api.projections.run_detail import find_run
@@ -23,6 +24,7 @@ from perdure_api.store.state import StreamRow
 from perdure_contract.facts import Failure
 from perdure_contract.jobs import JobDefinition, SchedulePlan
 from perdure_contract.rsync.spec import RsyncOptions, RsyncSpec, SavedHost
+from perdure_contract.specs import CommandSpec
 from perdure_contract.triggers import IntervalTrigger
 from tests.support.api_core import BY, PlayedExecutor, ended, request_one, run_reaches, running_core
 from tests.support.stack import Database, NatsUrls
@@ -113,6 +115,14 @@ async def test_what_deletes_needs_a_completed_dry_run_of_exactly_the_same(
         await core.jobs.revise(BY, "photos", Saved(definition=JobDefinition(spec=others)))
     told = Saved(definition=replace(definition, description="The photos."))
     await core.jobs.revise(BY, "photos", told)
+
+
+async def test_a_list_of_backups_has_room_for_backups_only(core: Core) -> None:
+    alike = CommandSpec(argv=("true",), env={"kind": "rsync"})
+    for name, spec in (("alike", alike), ("photos", replace(DELETES, options=RsyncOptions()))):
+        await core.jobs.create(BY, name, Saved(definition=JobDefinition(spec=spec)))
+    (only,) = await backup_jobs(core.database.pool, BY.tenant, limit=1)
+    assert only.name == "photos"
 
 
 async def test_the_jobs_file_meets_the_same_guard(
