@@ -6,7 +6,7 @@ then. The executor looks at the roots again, on the files as they are when it st
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -119,13 +119,17 @@ class BackupChecks:
     def faults(self, backup: Backup) -> Iterator[FieldError]:
         """Find what is wrong with its host and its places."""
         spec = backup.spec
-        if spec.host is not None and spec.host not in self._hosts:
+        if not self.has_host(spec):
             yield FieldError(
                 f"{backup.at}/host", "unknown-host", "There is no saved host so named."
             )
             return
         for fault in root_faults(self.resolved(spec), self._roots, os.path.realpath):
             yield FieldError(backup.at + fault.at, fault.code, fault.message)
+
+    def has_host(self, spec: RsyncSpec) -> bool:
+        """Tell whether the host that it names is saved, if it names one."""
+        return spec.host is None or spec.host in self._hosts
 
     def lacks_proof(self, backup: Backup) -> bool:
         """Tell whether a dry run of exactly this is needed and missing."""
@@ -199,3 +203,17 @@ async def granted(pool: asyncpg.Pool, tenant: str, run_id: str, spec: RsyncSpec)
     if deletes(spec) and not await pool.fetch(PROOFS, tenant, [of]):
         return Granted(spec, MOVED.format(host=spec.host))
     return Granted(spec)
+
+
+async def without_proof(
+    pool: asyncpg.Pool, tenant: str, jobs: Mapping[str, RsyncSpec]
+) -> frozenset[str]:
+    """Give the jobs whose saved host is not what it was when their dry run was done."""
+    checked = {name: Backup("", spec, proven=True) for name, spec in jobs.items()}
+    checks = BackupChecks(tenant, (), list(checked.values()))
+    await checks.look_up(pool)
+    return frozenset(
+        name
+        for name, backup in checked.items()
+        if checks.has_host(backup.spec) and checks.lacks_proof(backup)
+    )

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from perdure_api.domain import host as hosts
 from perdure_api.domain.callers import Caller
 from perdure_api.domain.host import Host
-from perdure_api.domain.rejections import version_conflict
-from perdure_api.errors import NotFoundError, Rejected
+from perdure_api.domain.rejections import FieldError, Rejection, version_conflict
+from perdure_api.errors import NotFoundError, Rejected, invalid
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
 from perdure_api.store.writer import Done, Work, Writer
 from perdure_contract.facts import HostFact
 from perdure_contract.identifiers import host_stream
+from perdure_contract.rsync.grammar import host_faults
 from perdure_contract.rsync.spec import SavedHost
 
 
@@ -21,10 +22,27 @@ class HostCommands:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
+    async def create(self, by: Caller, name: str, saved: SavedHost) -> Done[StreamRow]:
+        """Save a host under a name that is free; refused as `save` refuses."""
+        _refuse_faults(saved)
+
+        def decide(row: StreamRow | None) -> tuple[HostFact, ...]:
+            decided = hosts.create(_host(row), name, saved)
+            if isinstance(decided, Rejection):
+                raise Rejected(decided)
+            return decided
+
+        return await self._change(by, name, decide, None)
+
     async def save(
         self, by: Caller, name: str, saved: SavedHost, *, expected_version: int | None = None
     ) -> Done[StreamRow]:
-        """Save a host under a name, new or anew; runs that start from now on use it."""
+        """Save a host under a name, new or anew; runs that start from now on use it.
+
+        Raises:
+            Refused: with every fault and its JSON pointer.
+        """
+        _refuse_faults(saved)
 
         def decide(row: StreamRow | None) -> tuple[HostFact, ...]:
             return hosts.save(_host(row), name, saved)
@@ -67,6 +85,11 @@ class HostCommands:
             return lambda: batch.streams[stream]
 
         return await self._writer.submit(Work(perform=perform, streams=(stream,)))
+
+
+def _refuse_faults(saved: SavedHost) -> None:
+    if faults := tuple(FieldError(f.at, f.code, f.message) for f in host_faults(saved)):
+        raise invalid(faults)
 
 
 def _host(row: StreamRow | None) -> Host | None:

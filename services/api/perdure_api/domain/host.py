@@ -35,7 +35,9 @@ def evolve(host: Host | None, fact: HostFact) -> Host:
 def create(host: Host | None, name: str, saved: SavedHost) -> tuple[HostFact, ...] | Rejection:
     """Save a host under a name that is free."""
     if host is not None and not host.deleted:
-        return Rejection(code="already-exists", message="There is a saved host of this name already.")
+        return Rejection(
+            code="already-exists", message="There is a saved host of this name already."
+        )
     return (HostSaved(host=name, saved=saved),)
 
 

@@ -7,15 +7,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from msgspec import Meta, Struct
 
-from perdure_api.domain.rejections import FieldError
-from perdure_api.errors import NotFoundError, invalid
+from perdure_api.errors import NotFoundError
 from perdure_api.projections.hosts import get_host, host_view, list_hosts
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.queues import name_of
 from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import WRITES, position_header, read_fields
 from perdure_contract.objects import HostView
-from perdure_contract.rsync.grammar import host_faults
 from perdure_contract.rsync.spec import SavedHost
 
 Version = Annotated[int, Meta(ge=0, description="Refuse it when there is another version by now.")]
@@ -77,9 +75,6 @@ async def save(call: Call) -> ASGIApp:
     """Save a host, new or anew; the key is a file on the executors and never comes here."""
     draft = await read_fields(call.request, HostDraft)
     saved = SavedHost(**{name: getattr(draft, name) for name in SavedHost.__struct_fields__})
-    faults = tuple(FieldError(f.at, f.code, f.message) for f in host_faults(saved))
-    if faults:
-        raise invalid(faults)
     done = await call.services.hosts.save(
         call.caller, name_of(call), saved, expected_version=draft.expected_version
     )

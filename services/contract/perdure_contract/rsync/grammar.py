@@ -17,6 +17,7 @@ MAX_BYTES: Final = 40_000
 """All of it together: it is part of an event, which is at most 64 KiB."""
 
 NOT_HERE: Final = "Paths are absolute and cannot be remote here. Choose a saved host."
+NOT_A_ROOT: Final = "The full path of a directory of that machine, like /srv/backups."
 NOT_RELATIVE: Final = "A directory within the destination, like .old/{date}: no leading / and no .."
 _REMOTE_WILDCARDS: Final = re.compile(r"[*?\[\]\\]")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -70,7 +71,7 @@ def host_faults(host: SavedHost) -> Iterator[Fault]:
         words = "One public key of the machine, like `ssh-ed25519 AAAA…`: see ssh-keyscan."
         yield Fault("/host_key", "bad-key", words)
     for index, root in enumerate(host.roots):
-        yield from _path_faults(f"/roots/{index}", root)
+        yield from _path_faults(f"/roots/{index}", root, NOT_A_ROOT)
 
 
 def root_faults(
@@ -136,9 +137,9 @@ def _inside(path: str, roots: Sequence[str], real: Callable[[str], str] | None) 
     return real is None or any(is_within(real(path), real(root)) for root in roots)
 
 
-def _path_faults(at: str, path: str) -> Iterator[Fault]:
+def _path_faults(at: str, path: str, words_of_relative: str = NOT_HERE) -> Iterator[Fault]:
     if not path.startswith("/"):
-        yield Fault(at, "bad-path", NOT_HERE)
+        yield Fault(at, "bad-path", words_of_relative)
     elif not _is_clean(path):
         words = "No // and no . or .. in it; no control characters; each part at most 255 bytes."
         yield Fault(at, "bad-path", words)
