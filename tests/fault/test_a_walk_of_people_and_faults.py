@@ -39,7 +39,7 @@ SCRIPTS: Final = {
     "sleep 0.5; echo late": 3,
     MARK + "sleep 0.3; exit 4": 6,
     MARK + "sleep 0.2; echo done": 3,
-    "sleep 600": 1,
+    MARK + "sleep 600": 2,
     "trap '' TERM; setsid sleep 600 & sleep 600; sleep 600": 1,
 }
 """What runs do, and how often; the last two end only when someone ends them."""
@@ -120,7 +120,7 @@ class People:
             "queue": random.choice(("default", "default", "narrow")),
             "retry": {
                 "max_attempts": random.randint(1, 3),
-                "initial_seconds": random.choice((0.1, 5)),
+                "initial_seconds": random.choice((0.1, 5, 60)),
             },
             "limits": {
                 "grace_seconds": 0.3,
@@ -130,16 +130,34 @@ class People:
         self.asked.append(ask_until_answered(client, body, name))
 
     def _act(self, client: httpx.Client, random: Random) -> None:
-        run = random.choice(self.asked[-40:]) if self.asked else None
-        action, body = random.choice(ACTIONS)
-        if run is None:
+        """Do anything at all to a run, or what its page offers and was done the least so far."""
+        if not self.asked:
             return
         with suppress(httpx.TransportError):  # the api was killed, or stands still
+            run, (action, body) = random.choice(self.asked[-40:]), random.choice(ACTIONS)
+            if random.random() < 0.5 and (offered := self._offered(client)):
+                random.shuffle(offered)
+                run, action, body = min(offered, key=lambda one: self._done(one[1]))
             answer = client.post(f"/api/runs/{run}/{action}", json=body, timeout=5)
             assert answer.status_code in ALLOWED, answer.text
             self.answers[f"{action} {answer.status_code}"] += 1
             if answer.status_code == 201:
                 self.asked.append(answer.json()["id"])
+
+    def _offered(self, client: httpx.Client) -> list[tuple[str, str, dict[str, object]]]:
+        """Give what the newest runs say is legal; nothing while the list cannot be read."""
+        answer = client.get("/api/runs", params={"limit": 50}, timeout=5)
+        assert answer.status_code in (200, 503), answer.text
+        runs = answer.json()["items"] if answer.status_code == 200 else []
+        return [
+            (run["id"], action, body)
+            for run in runs
+            for action, body in ACTIONS
+            if run["actions"][action] is None
+        ]
+
+    def _done(self, action: str) -> int:
+        return self.answers[f"{action} 200"] + self.answers[f"{action} 201"]
 
 
 class Trouble:
