@@ -13,10 +13,12 @@ from perdure_api.duties import Core
 from perdure_api.errors import Rejected
 from perdure_api.followers.unused_inputs import UnusedInputs
 from perdure_api.kinds.input_lines import BadInputError, read_items
-from perdure_api.projections.items import items_csv, items_page
+from perdure_api.projections import item_search
+from perdure_api.projections.items import ItemOutcome, items_csv, items_page
 from perdure_api.store.inputs import known, stage
 from perdure_contract import facts, subjects, wire
 from perdure_contract.items import ItemCounts
+from perdure_contract.objects import ItemView
 from tests.support.api_core import (
     BY,
     PlayedExecutor,
@@ -233,6 +235,47 @@ async def test_a_page_of_items_tells_and_finds(core: Core, executor: PlayedExecu
         "2400,p2400,failed,1,exit code 1,1",
     ]
     await executor.report(attempt, ended())
+
+
+async def test_a_search_that_takes_long_goes_on_from_page_to_page(
+    core: Core, executor: PlayedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, attempt = await until_228(core, executor)
+    await executor.report(attempt, ended("failed"))
+    run, pool = await read_run(core, run_id), core.database.pool
+    every = (await items_page(pool, run, limit=313)).items
+    monkeypatch.setattr(item_search, "SEARCH_SECONDS", 0)
+    monkeypatch.setattr(item_search, "SLICE_ITEMS", 20)
+    monkeypatch.setattr(item_search, "LEAST_SLICE", 20)
+    asked: list[tuple[ItemOutcome, ...]] = [(), ("failed",), ("done",), ("pending", "failed")]
+    for outcomes in asked:
+        for text in ("7", "CODE 1", "nowhere"):
+            found: list[ItemView] = []
+            after: int | None = 0
+            while after is not None:
+                page = await items_page(pool, run, outcomes=outcomes, q=text, after=after, limit=3)
+                assert len(page.items) <= 3
+                found += page.items
+                after = None if page.next is None else int(page.next)
+            assert found == [
+                item
+                for item in every
+                if (not outcomes or item.outcome in outcomes)
+                and (text in item.key or text.lower() in (item.error or ""))
+            ]
+
+
+async def test_open_items_and_others_are_listed_together(
+    core: Core, executor: PlayedExecutor
+) -> None:
+    run_id, attempt = await until_228(core, executor)
+    await executor.report(attempt, ended("failed"))
+    run, pool = await read_run(core, run_id), core.database.pool
+    page = await items_page(pool, run, outcomes=["pending", "failed"], after=198, limit=5)
+    assert [item.ordinal for item in page.items] == [199, 200, 228, 229, 230]
+    assert page.next == "230"
+    last = await items_page(pool, run, outcomes=["pending", "failed"], after=308, limit=5)
+    assert ([item.ordinal for item in last.items], last.next) == ([309, 310, 311, 312, 313], None)
 
 
 async def test_a_rerun_shares_the_input_until_both_are_deleted(

@@ -1,8 +1,8 @@
 """The items of a batch as people and programs see them: pages by outcome and text, counts, CSV.
 
 Items without a row have no outcome yet; their keys stand with the input. So a page reads chunks of the
-input, a thousand items each, and what is known of the items in them. Where only outcomes are asked for,
-their index alone is read. Every page looks at a bounded part of a batch of any size.
+input, a thousand items each, and what is known of the items in them; outcomes are read along their
+index. Every page looks at a bounded part of a batch of any size.
 """
 
 import csv
@@ -15,16 +15,16 @@ from msgspec import Struct
 
 from perdure_api.domain.run import Run
 from perdure_api.kinds.items import keys_in, unpacked
+from perdure_api.projections.item_search import FINAL, Search, item_of, pending, search
 from perdure_contract.items import ItemCounts
 from perdure_contract.objects import ItemCountsView, ItemView
 from perdure_contract.specs import BatchSpec, InputRef, Json
 
 ItemOutcome = Literal["pending", "done", "failed", "skipped", "filtered"]
-FINAL: Final[frozenset[str]] = frozenset({"done", "failed", "skipped", "filtered"})
 
 CHUNKS_AT_ONCE: Final = 4
-SEARCHED_CHUNKS: Final = 40
-"""Chunks that hold something wanted and are taken apart for one page; more follow on the next."""
+MOST_CHUNKS: Final = 40
+"""Taken apart for one page; more follow on the next."""
 COUNTED_ITEMS: Final = 100_000
 """So many are counted for one page to find those that are open."""
 FEW_PENDING: Final = 10_000
@@ -39,7 +39,7 @@ SELECT ordinal, key, outcome, tries, error, attempt, passed_over FROM perdure.it
 WHERE run_id = $1::text::uuid AND outcome = $2 AND ordinal > $3 ORDER BY ordinal LIMIT $4"""
 
 _ROWS_WITHIN: Final = """
-SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
+SELECT ordinal, key, outcome, tries, error, attempt, passed_over FROM perdure.items
 WHERE run_id = $1::text::uuid AND ordinal BETWEEN $2 AND $3"""
 
 _ROWS_PENDING: Final = """
@@ -68,42 +68,9 @@ AND last_ordinal - first_ordinal + 1 > (
   AND i.ordinal BETWEEN c.first_ordinal AND c.last_ordinal AND i.outcome IS NOT NULL)
 ORDER BY first_ordinal LIMIT $3"""
 
-_CHUNKS_WITH_TEXT: Final = """
-WITH named AS (
-  SELECT first_ordinal FROM perdure.input_chunks
-  WHERE input = $1::text::uuid AND last_ordinal > $2
-  AND (strpos(coalesce(folded, keys), $5) > 0
-       OR (keys IS NULL AND $6::int BETWEEN first_ordinal AND last_ordinal))
-  ORDER BY first_ordinal LIMIT $3
-), erring AS (
-  SELECT ordinal FROM perdure.items
-  WHERE run_id = $4::text::uuid AND outcome = 'failed' AND ordinal > $2
-  AND strpos(lower(error), $5) > 0 ORDER BY ordinal LIMIT 1000 * $3
-), of_erring AS (
-  SELECT DISTINCT c.first_ordinal FROM erring, LATERAL (
-    SELECT first_ordinal FROM perdure.input_chunks
-    WHERE input = $1::text::uuid AND first_ordinal <= erring.ordinal
-    ORDER BY first_ordinal DESC LIMIT 1) AS c
-)
-SELECT first_ordinal, last_ordinal, keys FROM perdure.input_chunks
-WHERE input = $1::text::uuid
-AND first_ordinal IN (SELECT first_ordinal FROM named UNION SELECT first_ordinal FROM of_erring)
-ORDER BY first_ordinal LIMIT $3"""
-"""A chunk has at most a thousand items, so as many errors as in so many chunks are enough."""
-
-_ROWS_WITH_TEXT: Final = """
-SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
-WHERE run_id = $1::text::uuid AND ordinal = ANY($4::int[])
-UNION
-SELECT ordinal, outcome, tries, error, attempt, passed_over FROM perdure.items
-WHERE run_id = $1::text::uuid AND outcome = 'failed' AND ordinal BETWEEN $2 AND $3
-AND strpos(lower(error), $5) > 0"""
-
 _CHUNK_OF: Final = """
 SELECT first_ordinal, data FROM perdure.input_chunks
 WHERE input = $1::text::uuid AND first_ordinal <= $2 ORDER BY first_ordinal DESC LIMIT 1"""
-
-_MAX_INT: Final = 2**31 - 1
 
 
 class ItemPage(Struct, frozen=True):
@@ -155,13 +122,23 @@ async def items_page(
     ref = input_of(run)
     if ref is None:
         return ItemPage((), None)
-    if q is None and outcomes and FINAL.issuperset(outcomes):
-        found = await _by_outcome(pool, run, outcomes, after, limit + 1)
+    if q is not None:
+        wanted = Search(text=q.lower(), outcomes=frozenset(outcomes), limit=limit)
+        seen = await search(pool, run, ref, wanted, after)
+        return ItemPage(seen.items, str(seen.upto) if seen.upto < ref.total else None)
+    if not outcomes:
+        return await _by_chunk(pool, run, ref, after, limit)
+    ended = [outcome for outcome in outcomes if outcome in FINAL]
+    found = await _by_outcome(pool, run, ended, after, limit + 1)
+    if "pending" not in outcomes:
         return _page(found, limit)
-    if q is None and set(outcomes) == {"pending"} and await _all_pending_have_rows(pool, run):
-        found = await _pending_rows(pool, run, ref, after, limit + 1)
-        return _page(found, limit)
-    return await _by_chunk(pool, run, ref, _Wanted(frozenset(outcomes), q, after, limit))
+    open_ones = await _pending_page(pool, run, ref, after, limit)
+    if open_ones.next is None:
+        return _page(_merged(found, open_ones.items), limit)
+    # What is open is known up to there only.
+    upto = int(open_ones.next)
+    known = _merged([item for item in found if item.ordinal <= upto], open_ones.items)
+    return _page(known, limit) if len(known) > limit else ItemPage(tuple(known), open_ones.next)
 
 
 async def item_value(pool: asyncpg.Pool, run: Run, ordinal: int) -> Json:
@@ -209,24 +186,8 @@ def _page(found: Sequence[ItemView], limit: int) -> ItemPage:
     return ItemPage(shown, str(shown[-1].ordinal) if len(found) > limit else None)
 
 
-class _Wanted(Struct, frozen=True):
-    outcomes: frozenset[str]
-    q: str | None
-    after: int
-    limit: int
-
-    @property
-    def only_open(self) -> bool:
-        """Whether gaps between what is known are looked for."""
-        return self.q is None and self.outcomes == {"pending"}
-
-    def takes(self, item: ItemView) -> bool:
-        if self.outcomes and item.outcome not in self.outcomes:
-            return False
-        if self.q is None:
-            return True
-        text = self.q.lower()
-        return text in item.key.lower() or text in (item.error or "").lower()
+def _merged(one: Iterable[ItemView], other: Iterable[ItemView]) -> list[ItemView]:
+    return sorted([*one, *other], key=lambda item: item.ordinal)
 
 
 async def _by_outcome(
@@ -236,118 +197,69 @@ async def _by_outcome(
     # One outcome at a time: each is a walk along the index, in order, however many others there are.
     for outcome in sorted(set(outcomes)):
         rows = await pool.fetch(_ROWS, run.id, outcome, after, limit)
-        found += [
-            ItemView(
-                ordinal=row[0], key=row[1] or str(row[0]), outcome=row[2], tries=row[3],
-                error=row[4], attempt=row[5], passed_over=row[6],
-            )
-            for row in rows
-        ]  # fmt: skip
-    found.sort(key=lambda item: item.ordinal)
-    return found[:limit]
+        found += [item_of(row[0], row[1] or str(row[0]), row) for row in rows]
+    return _merged(found, ())[:limit]
+
+
+async def _pending_page(
+    pool: asyncpg.Pool, run: Run, ref: InputRef, after: int, limit: int
+) -> ItemPage:
+    if not await _all_pending_have_rows(pool, run):
+        return await _by_chunk(pool, run, ref, after, limit, only_open=True)
+    rows = await pool.fetch(_ROWS_PENDING, run.id, ref.input, after, limit + 1)
+    found = [
+        pending(row[0], keys_in(row[2], row[3], row[4])[row[0] - row[2]], tries=row[1])
+        for row in rows
+    ]
+    return _page(found, limit)
 
 
 async def _all_pending_have_rows(pool: asyncpg.Pool, run: Run) -> bool:
     """Tell whether what is open was begun or chosen: then it is found without looking for gaps."""
-    pending = 0 if run.items is None else run.items.pending
-    if not 0 < pending <= FEW_PENDING:
+    open_ones = 0 if run.items is None else run.items.pending
+    if not 0 < open_ones <= FEW_PENDING:
         return False
-    return int(await pool.fetchval(_COUNT_PENDING, run.id, pending + 1)) == pending
+    return int(await pool.fetchval(_COUNT_PENDING, run.id, open_ones + 1)) == open_ones
 
 
-async def _pending_rows(
-    pool: asyncpg.Pool, run: Run, ref: InputRef, after: int, limit: int
-) -> list[ItemView]:
-    rows = await pool.fetch(_ROWS_PENDING, run.id, ref.input, after, limit)
-    return [
-        _pending(row[0], keys_in(row[2], row[3], row[4])[row[0] - row[2]], tries=row[1])
-        for row in rows
-    ]
-
-
-async def _by_chunk(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted) -> ItemPage:
+async def _by_chunk(
+    pool: asyncpg.Pool, run: Run, ref: InputRef, after: int, limit: int, *, only_open: bool = False
+) -> ItemPage:
+    """Give all items in order, or those without an outcome, out of the chunks that may hold some."""
     found: list[ItemView] = []
-    limit, seen = wanted.limit, wanted.after
-    # What a text is looked for in is read in one go; all else is mostly found in the first chunk.
-    at_once = CHUNKS_AT_ONCE if wanted.q is None else SEARCHED_CHUNKS
-    for _ in range(SEARCHED_CHUNKS // at_once):
-        # Nothing before the first open item is open.
-        start = max(seen, run.settled) if wanted.only_open else seen
-        chunks = await _chunks(pool, run, ref, wanted, start)
-        groups = [chunks] if wanted.q is not None and chunks else [[chunk] for chunk in chunks]
-        for group in groups:
-            for item in await _items_within(pool, run, group, wanted):
-                if item.ordinal > wanted.after and wanted.takes(item):
-                    found.append(item)
-                    if len(found) > limit:
-                        return ItemPage(tuple(found[:limit]), str(found[limit - 1].ordinal))
-            seen = group[-1][1]
-        if len(chunks) < at_once:
-            looked = start + COUNTED_ITEMS if wanted.only_open else ref.total
-            return ItemPage(tuple(found), str(looked) if looked < ref.total else None)
+    seen = after
+    for _ in range(MOST_CHUNKS // CHUNKS_AT_ONCE):
+        if only_open:
+            # Nothing before the first open item is open.
+            seen = max(seen, run.settled)
+            upto = seen + COUNTED_ITEMS
+            chunks = await pool.fetch(
+                _CHUNKS_WITH_PENDING, ref.input, seen, CHUNKS_AT_ONCE, run.id, upto
+            )
+        else:
+            upto = ref.total
+            chunks = await pool.fetch(_CHUNKS, ref.input, seen, CHUNKS_AT_ONCE)
+        for chunk in chunks:
+            found += [
+                item
+                for item in await _items_in(pool, run, chunk)
+                if item.ordinal > seen and (item.outcome == "pending" or not only_open)
+            ]
+            if len(found) > limit:
+                return _page(found, limit)
+            seen = chunk[1]
+        if len(chunks) < CHUNKS_AT_ONCE:
+            return ItemPage(tuple(found), str(upto) if upto < ref.total else None)
     return ItemPage(tuple(found), str(seen))
 
 
-async def _chunks(
-    pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: _Wanted, after: int
-) -> list[asyncpg.Record]:
-    """Give the next chunks that may hold something wanted."""
-    if wanted.q is not None:
-        text = wanted.q.lower()
-        number = int(text) if text.isascii() and text.isdigit() else 0
-        ordinal = number if number <= _MAX_INT else 0
-        rows: list[asyncpg.Record] = await pool.fetch(
-            _CHUNKS_WITH_TEXT, ref.input, after, SEARCHED_CHUNKS, run.id, text, ordinal
-        )
-    elif wanted.only_open:
-        rows = await pool.fetch(
-            _CHUNKS_WITH_PENDING,
-            ref.input,
-            after,
-            CHUNKS_AT_ONCE,
-            run.id,
-            after + COUNTED_ITEMS,
-        )
-    else:
-        rows = await pool.fetch(_CHUNKS, ref.input, after, CHUNKS_AT_ONCE)
-    return rows
-
-
-async def _items_within(
-    pool: asyncpg.Pool, run: Run, chunks: Sequence[asyncpg.Record], wanted: _Wanted
-) -> list[ItemView]:
-    """Give the items of chunks; where a text is looked for, at least all that have it."""
-    first, last = chunks[0][0], chunks[-1][1]
-    named = [
-        pair for start, end, keys in chunks for pair in enumerate(keys_in(start, end, keys), start)
+async def _items_in(pool: asyncpg.Pool, run: Run, chunk: asyncpg.Record) -> list[ItemView]:
+    first, last, keys = chunk
+    known = {row[0]: row for row in await pool.fetch(_ROWS_WITHIN, run.id, first, last)}
+    return [
+        item_of(ordinal, key, known.get(ordinal))
+        for ordinal, key in enumerate(keys_in(first, last, keys), first)
     ]
-    if wanted.q is None:
-        rows = await pool.fetch(_ROWS_WITHIN, run.id, first, last)
-    else:
-        text = wanted.q.lower()
-        fitting = [ordinal for ordinal, key in named if text in key.lower()]
-        rows = await pool.fetch(_ROWS_WITH_TEXT, run.id, first, last, fitting, text)
-        among = {*fitting, *(row[0] for row in rows)}
-        named = [(ordinal, key) for ordinal, key in named if ordinal in among]
-    known = {row[0]: row for row in rows}
-    items = []
-    for ordinal, key in named:
-        row = known.get(ordinal)
-        if row is None or row[1] is None:
-            item = _pending(ordinal, key, tries=0 if row is None else row[2])
-        else:
-            item = ItemView(
-                ordinal=ordinal, key=key, outcome=row[1], tries=row[2], error=row[3],
-                attempt=row[4], passed_over=row[5],
-            )  # fmt: skip
-        items.append(item)
-    return items
-
-
-def _pending(ordinal: int, key: str, *, tries: int) -> ItemView:
-    return ItemView(
-        ordinal=ordinal, key=key, outcome="pending", tries=tries, error=None, attempt=None
-    )
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
