@@ -91,9 +91,7 @@ class Attempt:
         return None
 
     def wake_at(self, lease_until: float) -> float | None:
-        """Give the time at which `step` wants to be asked again, or none; zero is at once."""
-        if self.phase == TERMINATING and self._announced is None:
-            return 0.0
+        """Give the time at which `step` wants to be asked again, or none."""
         due = [self._kill_at] if self.phase == TERMINATING else []
         if self.phase == RUNNING:
             due.append(self._timeout_at)

@@ -54,6 +54,8 @@ class Carried:
         self.started = started
         self.kept = False
         """Whether it has a row in the spool."""
+        self.end_asked: str | None = None
+        """Why the warden was told to end it, a word of `attempt`."""
         self.record: Record | None = None
         self.inputs: dict[str, bytes] = {}
         self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,17 @@ import msgspec
 from perdure_executor.errors import CannotStart
 from perdure_executor.papers import written
 from perdure_executor.settings import Settings
-from perdure_executor.warden.frames import CALL, END, LEAVE, START, TAKEN, Frame, Unpacker, pack
+from perdure_executor.warden.frames import (
+    CALL,
+    END,
+    LEAVE,
+    START,
+    TAKEN,
+    TRIP,
+    Frame,
+    Unpacker,
+    pack,
+)
 from perdure_executor.warden.launcher import SOCKET
 from perdure_executor.warden.order import Order
 from perdure_runtime import clock, logs
@@ -32,7 +42,7 @@ class Hello(msgspec.Struct, frozen=True):
     carried: list[str]
     """Attempts whose processes live."""
     ended: list[str]
-    """Attempts whose records follow."""
+    """Attempts whose records follow, or that follow as given back."""
 
 
 class Custody(asyncio.Protocol):
@@ -87,15 +97,20 @@ class Custody(asyncio.Protocol):
             os.close(spool)
 
     def start(self, key: str, order: Order) -> None:
-        """Have an attempt started."""
-        self._say(pack(START if order.call is None else CALL, key, written(order)))
+        """Have a program started."""
+        self._say(pack(START, key, written(order)))
+
+    def call(self, trip: Sequence[tuple[str, Order]]) -> None:
+        """Have functions called, one after the other; what has to wait for long is given back."""
+        calls = (pack(CALL, key, written(order)) for key, order in trip)
+        self._say(pack(TRIP, "", b"".join(calls)))
 
     def end(self, key: str, why: str, grace: float) -> None:
         """Have an attempt ended: TERM, grace, KILL."""
         self._say(pack(END, key, msgspec.json.encode({"why": why, "grace": grace})))
 
     def taken(self, key: str) -> None:
-        """Tell that a record is safe here; it goes out with what is said next, or a little later."""
+        """Tell that the end of an attempt, or that it is back, is safe here; it goes out soon."""
         self._unsaid += pack(TAKEN, key)
         if self._sending is None:
             self._sending = self._loop.call_later(TAKEN_SECONDS, self._send)

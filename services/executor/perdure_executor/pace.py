@@ -8,7 +8,12 @@ SHORT_SECONDS = 0.2
 """Attempts are asked for ahead only while they take less than this on average."""
 COVERED_SECONDS = 0.1
 """The time between two grants that is bridged."""
-MOST_A_SLOT = 4
+MOST_A_SLOT = 50
+LONGEST_ON_TRIP_SECONDS = 0.005
+"""Calls share a trip to a worker only while attempts take less than this on average."""
+TRIP_SECONDS = 0.02
+"""What a trip should take."""
+MOST_ON_TRIP = 32
 WEIGHT = 0.1
 """Of the newest duration in the average."""
 
@@ -24,7 +29,7 @@ class Pace:
 
     def took(self, seconds: float) -> None:
         """Note how long an attempt took."""
-        seconds = min(max(seconds, 0.001), 10.0)
+        seconds = min(max(seconds, 0.0005), 10.0)
         known = self._seconds
         self._seconds = seconds if known is None else known + WEIGHT * (seconds - known)
 
@@ -37,3 +42,10 @@ class Pace:
         if self._seconds is None or self._seconds > SHORT_SECONDS:
             return 0
         return int(slots * min(MOST_A_SLOT, max(1.0, COVERED_SECONDS / self._seconds)))
+
+    def trip(self, waiting: int, free: int) -> int:
+        """Give how many of the calls that wait go on one trip, so that no free slot stays empty."""
+        if self._seconds is None or self._seconds > LONGEST_ON_TRIP_SECONDS:
+            return 1
+        most = min(MOST_ON_TRIP, int(TRIP_SECONDS / self._seconds))
+        return max(1, min(most, -(-waiting // free)))

@@ -115,9 +115,9 @@ class Spool:
             (key, encode(grant), started),
         )
 
-    def mark_started(self, key: str) -> None:
-        """Remember that an attempt that waited is started."""
-        self._db.execute("UPDATE attempts SET started = 1 WHERE key = ?", (key,))
+    def mark_started(self, key: str, *, started: bool = True) -> None:
+        """Remember that an attempt that waited is started, or that it waits again."""
+        self._db.execute("UPDATE attempts SET started = ? WHERE key = ?", (started, key))
 
     def save(self, key: str, next_line: int, reported: Reported) -> None:
         """Remember how far the output of an attempt was taken."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 
 from perdure_contract.facts import Failure, Usage
+from perdure_contract.specs import PythonSpec
 from perdure_contract.wire import Ended
 from perdure_executor.carried import Carried
 from perdure_executor.custody import Custody
@@ -14,7 +15,9 @@ from perdure_executor.pace import Pace
 from perdure_executor.runners.kinds import runner_of
 from perdure_executor.runners.runner import Fetch
 from perdure_executor.settings import Settings
+from perdure_executor.slots import Slots
 from perdure_executor.warden.lease import Lease, boottime
+from perdure_executor.warden.order import Order
 
 PATIENCE_SECONDS = 1.0
 """An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
@@ -40,8 +43,8 @@ class Starter:
             fetch: asks the api for inputs.
             tasks: where fetching goes on.
         """
-        self.living: set[str] = set()
-        """Attempts that occupy a slot: started, and their processes are not known to be gone."""
+        self.slots = Slots(settings.slots)
+        """Occupied by what is started, until its processes are known to be gone."""
         self.custody: Custody | None = None
         """The warden to start with; none while there is none."""
         self.ahead = 0
@@ -67,19 +70,24 @@ class Starter:
         if not self._queue or self.custody is None or boottime() >= self._lease.until:
             return
         with self._ledger.round():
-            while self._queue and len(self.living) < self._settings.slots:
-                carried = self._queue.popleft()
-                if self._ledger.carried.get(carried.key) is carried:
-                    self._start(carried, self.custody)
+            while self._queue and self.slots.free:
+                self._start(self._next_trip(), self.custody)
         if self._queue and self._looking is None:
             loop = asyncio.get_running_loop()
             self._looking = loop.call_later(PATIENCE_SECONDS, self._give_back)
 
     def ended(self, key: str, seconds: float) -> None:
         """A slot is free again; see `fill`."""
-        self.living.discard(key)
+        self.slots.leave(key)
         self._pace.took(seconds)
         self._ask_ahead()
+
+    def given_back(self, carried: Carried) -> None:
+        """It was not begun, so it waits for a slot again; see `fill`."""
+        carried.started = False
+        if carried.kept:
+            self._ledger.spool.mark_started(carried.key, started=False)
+        self._queue.appendleft(carried)
 
     def _give_back(self) -> None:
         """Return what has waited for a slot in vain."""
@@ -113,27 +121,56 @@ class Starter:
         self._queue.append(carried)
         self.fill()
 
-    def _start(self, carried: Carried, custody: Custody) -> None:
+    def _next_trip(self) -> list[tuple[Carried, Order]]:
+        """Take from the queue what starts in the next slot: one attempt, or calls that are short."""
+        most = self._pace.trip(len(self._queue), self.slots.free)
+        trip: list[tuple[Carried, Order]] = []
+        while self._queue and len(trip) < most:
+            carried = self._queue[0]
+            is_call = isinstance(carried.grant.request.spec, PythonSpec)
+            if trip and not is_call:
+                break
+            self._queue.popleft()
+            if self._ledger.carried.get(carried.key) is not carried:
+                continue
+            order = self._order(carried)
+            if order is not None:
+                trip.append((carried, order))
+            if not is_call:
+                break
+        return trip
+
+    def _order(self, carried: Carried) -> Order | None:
+        """Make the order; none when it cannot be made and the attempt has failed."""
         if (why := carried.grant.refused) is not None:
             self._refuse(carried, Failure(reason="rejected", message=why))
-            return
+            return None
         try:
-            order = runner_of(carried.grant).order(
+            return runner_of(carried.grant).order(
                 carried.grant, carried.path, carried.inputs, self._settings
             )
         except Rejected as error:
             self._refuse(carried, Failure(reason="rejected", message=str(error)))
-            return
         except OSError as error:
             words = f"The executor could not prepare it: {error.strerror or error}."
             self._refuse(carried, Failure(reason="error", message=words))
+        return None
+
+    def _start(self, trip: list[tuple[Carried, Order]], custody: Custody) -> None:
+        if not trip:
             return
-        carried.started = True
-        carried.inputs.clear()
-        self.living.add(carried.key)
-        if carried.kept:
-            self._ledger.spool.mark_started(carried.key)
-        self._ledger.later(lambda: custody.start(carried.key, order))
+        for carried, _ in trip:
+            carried.started = True
+            carried.inputs.clear()
+            if carried.kept:
+                self._ledger.spool.mark_started(carried.key)
+        orders = [(carried.key, order) for carried, order in trip]
+        self.slots.take(key for key, _ in orders)
+        key, order = orders[0]
+        if order.call is None:
+            self._ledger.later(lambda: custody.start(key, order))
+        else:
+            self._ledger.later(lambda: custody.call(orders))
 
     def _refuse(self, carried: Carried, failure: Failure) -> None:
         with self._ledger.round():

@@ -26,7 +26,7 @@ from perdure_executor.spool import Spool, Waiting
 from perdure_executor.starter import Starter
 from perdure_executor.strays import end_strays
 from perdure_executor.voice import Voice
-from perdure_executor.warden.frames import DATA, OVER, Frame
+from perdure_executor.warden.frames import BACK, DATA, OVER, Frame
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_runtime import clock, logs
 
@@ -115,7 +115,7 @@ class Worker:
 
     def _compare(self, hello: Hello) -> list[Carried]:
         """Match what the warden holds with what we carry; give what nobody holds any more."""
-        self.starter.living = set(hello.carried)
+        self.starter.slots.found(hello.carried)
         for key in hello.carried:
             carried = self.ledger.carried.get(key)
             if carried is None:
@@ -260,7 +260,25 @@ class Worker:
                     self.reader.note(key)
                 elif kind == OVER:
                     self._over(key, body)
+                elif kind == BACK:
+                    self._given_back(key)
             self.starter.fill()
+
+    def _given_back(self, key: str) -> None:
+        """The warden did not begin it; what was asked of it meanwhile never reached a process."""
+        self._taken(key)
+        self.starter.slots.leave(key)
+        carried = self.ledger.carried.get(key)
+        if carried is None or carried.record is not None:
+            return
+        if carried.end_asked is None:
+            self.starter.given_back(carried)
+        elif carried.end_asked == LEASE:
+            self.ledger.unlearn(carried)
+        elif carried.end_asked == STOP:
+            self.ledger.close(carried, Ended(outcome="released", usage=Usage()))
+        else:
+            self.ledger.close(carried, Ended(outcome="cancelled", usage=Usage()))
 
     def _over(self, key: str, body: bytes) -> None:
         record = read_record(body)
@@ -282,6 +300,9 @@ class Worker:
 
     def _end(self, key: str, why: str, grace: float) -> None:
         """Have it ended, after its start: that may still be put off in this round."""
+        carried = self.ledger.carried.get(key)
+        if carried is not None and carried.end_asked is None:
+            carried.end_asked = why
         with self.ledger.round():
             self.ledger.later(lambda: self._say_end(key, why, grace))
 

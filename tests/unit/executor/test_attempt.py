@@ -50,19 +50,9 @@ def test_without_grace_it_is_kill_at_once() -> None:
     assert attempt.step(5, FAR) == KILL
 
 
-def test_an_end_that_was_asked_for_is_due_at_once() -> None:
-    attempt = Attempt(100, grace=10)
-    attempt.ask_end(100, CANCEL)
-    assert attempt.wake_at(FAR) == 0
-    attempt.step(100, FAR)
-
-    assert attempt.wake_at(FAR) == 110
-
-
 def test_force_shortens_a_grace_that_runs_and_nothing_lengthens_it() -> None:
     attempt = Attempt(0, grace=10)
     attempt.ask_end(0, CANCEL)
-    attempt.step(0, FAR)
     attempt.ask_end(1, CANCEL, 100)
     assert attempt.wake_at(FAR) == 10
     attempt.ask_end(2, CANCEL, 0)

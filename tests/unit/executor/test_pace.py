@@ -10,7 +10,7 @@ def test_nothing_is_asked_ahead_before_anything_is_known() -> None:
 def test_short_attempts_are_asked_for_ahead_and_long_ones_are_not() -> None:
     pace = Pace()
     pace.took(0.003)
-    assert pace.ahead(4) == 16
+    assert pace.ahead(4) == 133
     for _ in range(50):
         pace.took(30)
     assert pace.ahead(4) == 0
@@ -22,3 +22,21 @@ def test_one_that_waited_in_vain_stops_it() -> None:
     pace.waited_in_vain()
 
     assert pace.ahead(4) == 0
+
+
+def test_calls_share_a_trip_only_while_they_are_short() -> None:
+    pace = Pace()
+    assert pace.trip(waiting=100, free=1) == 1
+    pace.took(0.002)
+    assert pace.trip(waiting=100, free=1) == 10
+    for _ in range(50):
+        pace.took(0.01)
+    assert pace.trip(waiting=100, free=1) == 1
+
+
+def test_a_trip_leaves_something_for_every_free_slot() -> None:
+    pace = Pace()
+    pace.took(0)
+
+    assert pace.trip(waiting=1000, free=4) == 32
+    assert [pace.trip(waiting, free=4) for waiting in (1, 4, 5, 9)] == [1, 1, 2, 3]

@@ -54,7 +54,7 @@ class FunctionLane:
         for _ in range(STARTS):
             try:
                 worker = self._worker or self._start()
-                worker.call(body, STDOUT, STDERR, self._ear.write)
+                worker.call(body, (STDOUT, STDERR, self._ear.write))
             except WorkerGone:
                 self._end_worker()
             except OSError as error:

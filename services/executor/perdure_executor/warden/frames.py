@@ -10,6 +10,8 @@ from collections import deque
 
 # agent → warden; START, CALL and END go on to a keeper
 START = b"S"
+TRIP = b"P"
+"""The body is frames of CALL: for one keeper, one call after the other."""
 CALL = b"C"
 """Like START, for a function in a warm worker."""
 END = b"E"
@@ -22,8 +24,10 @@ LEAVE = b"L"
 WARM = b"W"
 """Have a worker ready for calls like this one."""
 
-# warden → agent, and DATA and OVER from a keeper
+# warden → agent, and all but HELLO from a keeper
 HELLO = b"H"
+BACK = b"B"
+"""The call was not begun, because the one before it takes long."""
 DATA = b"D"
 """There is new output on disk."""
 OVER = b"X"
@@ -69,22 +73,35 @@ class Unpacker:
 
 
 class Inbox:
-    """What a keeper is told, in its order, whether or not it came in one piece."""
+    """What a keeper is told: orders to be carried out one after the other, and which are to end."""
 
-    __slots__ = ("_control", "_unpacker", "frames")
+    __slots__ = ("_control", "_unpacker", "ends", "orders")
 
     def __init__(self, control: socket.socket) -> None:
         """Read from a connected socket."""
         self._control = control
         self._unpacker = Unpacker()
-        self.frames: deque[Frame] = deque()
-        """What was read and not looked at yet."""
+        self.orders: deque[Frame] = deque()
+        self.ends: dict[str, bytes] = {}
+        """Bodies of END by key, begun or not."""
 
     def read(self) -> bool:
         """Wait for the next bytes and keep their frames; tell whether the other end is there."""
         data = self._control.recv(READ_BYTES)
-        self.frames.extend(self._unpacker.feed(data))
+        for frame in self._unpacker.feed(data):
+            kind, key, body = frame
+            if kind == END:
+                self.ends[key] = body
+            else:
+                self.orders.append(frame)
         return bool(data)
+
+    def next(self) -> Frame | None:
+        """Take the next order; none when all are carried out."""
+        if self.orders:
+            return self.orders.popleft()
+        self.ends.clear()  # of what was over already
+        return None
 
 
 class Channel:

@@ -15,7 +15,7 @@ import time
 
 from perdure_executor.attempt import KILL, KILLING, MEMORY, RUNNING, TERM, Attempt
 from perdure_executor.warden import tree
-from perdure_executor.warden.frames import DATA, END, Inbox, pack
+from perdure_executor.warden.frames import DATA, Inbox, pack
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order, Record
 from perdure_executor.warden.output import READ_BYTES, STDERR, STDOUT, Output, Reported
@@ -60,7 +60,7 @@ class Keeper:
             key: names the attempt in messages.
             order: what to start.
             control: socket to the warden.
-            inbox: what comes on it; what was said with the order may be there already.
+            inbox: what comes on it.
             lease: until when the executor may run anything.
         """
         self._key = key
@@ -105,7 +105,6 @@ class Keeper:
         self._reap_at = now + REAP_SECONDS
         if self._order.memory_bytes is not None:
             self._memory_at = now
-        self._obey()
         try:
             self._watch()
         except WardenGone:
@@ -206,12 +205,16 @@ class Keeper:
     def _patience(self) -> int:
         """Give the milliseconds until something is due by itself."""
         now = boottime()
+        soonest = min(moment for moment in self._due(now) if moment is not None)
+        return max(0, int((soonest - now) * 1000) + 1)
+
+    def _due(self, now: float) -> list[float | None]:
+        """Give the times at which something is due."""
         wish = self._attempt.wake_at(self._lease.until)
         due = [wish, self._flush_at, self._memory_at, self._reap_at]
         if self._status is not None or self._attempt.phase == KILLING:
             due.append(now + SWEEP_SECONDS)
-        soonest = min(moment for moment in due if moment is not None)
-        return max(0, int((soonest - now) * 1000) + 1)
+        return due
 
     def _pump(self, file: int) -> None:
         try:
@@ -247,14 +250,10 @@ class Keeper:
     def _hear(self) -> None:
         if not self._inbox.read():
             raise WardenGone
-        self._obey()
-
-    def _obey(self) -> None:
-        while self._inbox.frames:
-            kind, key, body = self._inbox.frames.popleft()
-            if kind == END and key == self._key:
-                asked = json.loads(body)
-                self._attempt.ask_end(boottime(), asked["why"], asked["grace"])
+        body = self._inbox.ends.pop(self._key, None)
+        if body is not None:
+            asked = json.loads(body)
+            self._attempt.ask_end(boottime(), asked["why"], asked["grace"])
 
     def _weigh(self, now: float) -> None:
         limit = self._order.memory_bytes

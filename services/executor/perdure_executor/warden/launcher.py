@@ -11,6 +11,7 @@ import time
 
 from perdure_executor.warden import serving, tree
 from perdure_executor.warden.frames import (
+    BACK,
     CALL,
     DATA,
     END,
@@ -19,8 +20,10 @@ from perdure_executor.warden.frames import (
     OVER,
     START,
     TAKEN,
+    TRIP,
     WARM,
     Channel,
+    Frame,
     Unpacker,
     pack,
 )
@@ -56,13 +59,14 @@ def main(directory: str) -> None:
 class Hold:
     """A keeper as the warden sees it."""
 
-    __slots__ = ("channel", "idle_since", "is_warm", "key", "pid")
+    __slots__ = ("channel", "idle_since", "is_warm", "keys", "pid")
 
     def __init__(self, pid: int, channel: Channel) -> None:
         """Nothing is carried yet."""
         self.pid = pid
         self.channel = channel
-        self.key: str | None = None
+        self.keys: dict[str, None] = {}
+        """What it carries: one attempt, or the calls of a trip, of which the first is begun."""
         self.idle_since = 0.0
         self.is_warm = False
         """Whether it carries calls, and so has a worker; it carries nothing else then."""
@@ -87,6 +91,8 @@ class Warden:
         self._carried: dict[str, Hold] = {}
         self._agent: Channel | None = None
         self._records: dict[str, bytes] = {}
+        self._back: dict[str, None] = {}
+        """Calls that were not begun; the agent may not know it yet."""
         self._news = bytearray()
         self._unwritten = False
         """Whether the journal lacks a record, because the disk is full."""
@@ -176,8 +182,11 @@ class Warden:
         self._agent = Channel(connected)
         self._leaving = False
         self._poll.register(connected, select.EPOLLIN)
-        hello = {"pid": os.getpid(), "carried": list(self._carried), "ended": list(self._records)}
+        ended = [*self._records, *self._back]
+        hello = {"pid": os.getpid(), "carried": list(self._carried), "ended": ended}
         self._agent.say(pack(HELLO, "", json.dumps(hello).encode()))
+        for key in self._back:
+            self._agent.say(pack(BACK, key))
         for key, record in self._records.items():
             self._agent.say(pack(OVER, key, record))
 
@@ -196,9 +205,10 @@ class Warden:
             self._drop_agent()
             return
         for kind, key, body in frames:
-            if kind in (START, CALL):
-                if key not in self._carried and key not in self._records:
-                    self._start(kind, key, body)
+            if kind == START:
+                self._start([(kind, key, body)])
+            elif kind == TRIP:
+                self._start(Unpacker().feed(body))
             elif kind == END:
                 hold = self._carried.get(key)
                 if hold is not None:
@@ -206,6 +216,7 @@ class Warden:
                     hold.channel.flush()
             elif kind == TAKEN:
                 self._records.pop(key, None)
+                self._back.pop(key, None)
             elif kind == LEAVE:
                 self._leaving = True
 
@@ -218,14 +229,25 @@ class Warden:
 
     # --- keepers ---------------------------------------------------------------------------------
 
-    def _start(self, kind: bytes, key: str, body: bytes) -> None:
+    def _start(self, orders: list[Frame]) -> None:
+        """Have one keeper carry out orders that are new to us."""
+        orders = [
+            frame
+            for frame in orders
+            if frame[1] not in self._carried and frame[1] not in self._records
+        ]
+        if not orders:
+            return
+        kind, _, body = orders[0]
         if kind == CALL:
             hold = self._warm.pop() if self._warm else self._warmed()
         else:
             hold = self._idle.pop() if self._idle else self._fork()
-        hold.key = key
-        self._carried[key] = hold
-        self._order(hold, pack(kind, key, body))
+        for _, key, _ in orders:
+            hold.keys[key] = None
+            self._carried[key] = hold
+            self._back.pop(key, None)
+        self._order(hold, b"".join(pack(*frame) for frame in orders))
         if kind == CALL and not self._warm:
             spare = self._warmed()
             self._warm.append(spare)
@@ -283,11 +305,15 @@ class Warden:
             self._lose(hold)
             return
         for kind, key, body in frames:
-            if kind == OVER:
-                self._over(key, body)
-                hold.key = None
-                hold.idle_since = time.monotonic()
-                (self._warm if hold.is_warm else self._idle).append(hold)
+            if kind in (OVER, BACK):
+                if kind == OVER:
+                    self._over(key, body)
+                else:
+                    self._give_back(key)
+                hold.keys.pop(key, None)
+                if not hold.keys:
+                    hold.idle_since = time.monotonic()
+                    (self._warm if hold.is_warm else self._idle).append(hold)
             elif kind == DATA and self._agent is not None and not self._agent.is_full:
                 self._agent.say(pack(DATA, key))
 
@@ -300,14 +326,17 @@ class Warden:
             if hold in idle:
                 idle.remove(hold)
         os.waitpid(hold.pid, 0)
-        if hold.is_warm or hold.key is not None:
+        if hold.is_warm or hold.keys:
             self._orphans = True
             self._sweep()
-        if hold.key is not None:
+        for key in hold.keys:
+            if key != next(iter(hold.keys)):
+                self._give_back(key)
+                continue
             words = (
                 "The process that watched over the program was killed, so the program was ended."
             )
-            self._over(hold.key, encode(Record(broken=words)))
+            self._over(key, encode(Record(broken=words)))
 
     def _sweep(self) -> None:
         """End what dead keepers left: every child of ours that is no keeper, with all below it."""
@@ -320,6 +349,12 @@ class Warden:
             except ChildProcessError:
                 continue
         self._orphans = bool(tree.descendants(os.getpid(), keepers))
+
+    def _give_back(self, key: str) -> None:
+        self._carried.pop(key, None)
+        self._back[key] = None
+        if self._agent is not None:
+            self._agent.say(pack(BACK, key))
 
     def _over(self, key: str, record: bytes) -> None:
         self._carried.pop(key, None)

@@ -8,7 +8,7 @@ from perdure_executor.warden.frames import CALL, OVER, START, WARM, Inbox, pack
 from perdure_executor.warden.keeper import IGNORED, Keeper
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import decode_order, encode
-from perdure_executor.warden.warm import CallKeeper, Warm
+from perdure_executor.warden.warm import CallKeeper, Warm, not_begun
 
 
 def serve(control: socket.socket, lease: Lease) -> None:
@@ -18,11 +18,13 @@ def serve(control: socket.socket, lease: Lease) -> None:
         signal.signal(number, signal.SIG_IGN)
     inbox = Inbox(control)
     warm = Warm()
-    while inbox.frames or inbox.read():
-        if not inbox.frames:
+    while (frame := inbox.next()) or inbox.read():
+        if frame is None:
             continue
-        kind, key, body = inbox.frames.popleft()
-        if kind == START:
+        kind, key, body = frame
+        if key in inbox.ends:
+            control.sendall(not_begun(inbox, key))
+        elif kind == START:
             keeper = Keeper(key, decode_order(body), control, inbox, lease)
             control.sendall(pack(OVER, key, encode(keeper.carry())))
         elif kind == CALL:

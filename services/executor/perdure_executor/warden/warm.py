@@ -1,27 +1,33 @@
 """Calls of Python functions: like programs, but in a worker that a keeper keeps warm between them."""
 
+import json
 import os
 import socket
+import time
 
 from perdure_executor.attempt import RUNNING
-from perdure_executor.warden.frames import Inbox
+from perdure_executor.warden.frames import BACK, OVER, Inbox, pack
 from perdure_executor.warden.keeper import Keeper
-from perdure_executor.warden.lease import Lease
-from perdure_executor.warden.order import Order, Record
+from perdure_executor.warden.lease import Lease, boottime
+from perdure_executor.warden.order import Order, Record, encode
 from perdure_executor.workers.calls import DONE, EXITED, REJECTED, Answer
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
 LOG = "warden.log"
+PATIENCE_SECONDS = 0.02
+"""What is behind a call that takes longer is given back: elsewhere it may start sooner."""
 
 
 class Warm:
     """The worker of a keeper, or none."""
 
-    __slots__ = ("worker",)
+    __slots__ = ("streams", "worker")
 
     def __init__(self) -> None:
         """Have none yet."""
         self.worker: WorkerProcess | None = None
+        self.streams: dict[int, int] = {}
+        """Pipes from the worker, once it was called: they serve all its calls."""
 
     def ready(self, path: list[str]) -> WorkerProcess:
         """Give a worker that can be called, the one we have when it is good for these modules.
@@ -52,6 +58,9 @@ class Warm:
 
     def end(self) -> None:
         """Have none any more."""
+        for file in self.streams:
+            os.close(file)
+        self.streams = {}
         if self.worker is not None:
             self.worker.end()
             self.worker = None
@@ -78,24 +87,46 @@ class CallKeeper(Keeper):
         """Whether the worker's answer is waited for."""
 
     def _start(self) -> None:
-        path, call = self._order.python_path, (self._order.call or "").encode()
-        ends = self._open_streams()
+        path = self._order.python_path
         try:
             worker = self._warm.ready(path)
             try:
-                worker.call(call, *ends)
+                self._call(worker)
             except WorkerGone:  # it died while it had nothing to do
                 worker = self._warm.fresh(path)
-                worker.call(call, *ends)
+                self._call(worker)
         except WorkerGone as error:
             raise OSError("it ends at once") from error
-        finally:
-            for end in ends:
-                os.close(end)
         self._worker = worker
         self._spent = worker.spent
         self._pid, self._pidfd = worker.pid, worker.pidfd
         self._listen(worker.fileno())
+        self._patient_until = boottime() + PATIENCE_SECONDS
+
+    def _call(self, worker: WorkerProcess) -> None:
+        """Call it, with pipes if it has none yet."""
+        self._streams = self._warm.streams
+        ends = [] if self._streams else self._open_streams()
+        try:
+            worker.call((self._order.call or "").encode(), ends)
+        finally:
+            for end in ends:
+                os.close(end)
+
+    def _due(self, now: float) -> list[float | None]:
+        return [*super()._due(now), self._patient_until if self._inbox.orders else None]
+
+    def _tick(self, now: float) -> None:
+        super()._tick(now)
+        if now >= self._patient_until:
+            while (frame := self._inbox.next()) is not None:
+                self._control.sendall(not_begun(self._inbox, frame[1]))
+
+    def _close(self) -> None:
+        if self._returned:
+            self._streams = {}  # they stay open for the next call
+        else:
+            super()._close()
 
     def _excuse(self, record: Record, error: OSError | ValueError) -> None:
         record.broken = f"The executor could not start a Python worker: {error}."
@@ -147,3 +178,13 @@ class CallKeeper(Keeper):
             record.rejected = answer.message
         else:
             record.broken = answer.message
+
+
+def not_begun(inbox: Inbox, key: str) -> bytes:
+    """Give the frame for an order that is not begun: it was asked to end, or is given back."""
+    body = inbox.ends.pop(key, None)
+    if body is None:
+        return pack(BACK, key)
+    now = time.time()
+    why = json.loads(body)["why"]
+    return pack(OVER, key, encode(Record(started=now, ended=now, why=why, log="", reported="")))

@@ -1,6 +1,7 @@
 """What is said to a worker and what it answers: frames of `length (4) | JSON` on a stream socket.
 
-A call travels with three descriptors: where standard output, standard error and PERDURE_FD go.
+The first call travels with three descriptors: where standard output, standard error and PERDURE_FD
+go, for it and all that follow; a later one may bring others.
 """
 
 import json

@@ -84,21 +84,20 @@ class WorkerProcess:
         """Give the descriptor to poll for the answer; it also says when the worker is gone."""
         return self._socket.fileno()
 
-    def call(self, call: bytes, stdout: int, stderr: int, report: int) -> None:
+    def call(self, call: bytes, files: Sequence[int] = ()) -> None:
         """Have a function called, when the last call is answered; does not wait for it.
 
         Args:
             call: a `calls.Call`, encoded.
-            stdout: where standard output goes, with all that its children print; may be closed after.
-            stderr: where standard error goes.
-            report: where what is written to PERDURE_FD goes.
+            files: where standard output (with all that its children print), standard error and what
+                is written to PERDURE_FD go, from this call on; may be closed after.
 
         Raises:
             WorkerGone: it never began.
         """
         frame = framed(call)
         try:
-            sent = socket.send_fds(self._socket, [frame], [stdout, stderr, report])
+            sent = socket.send_fds(self._socket, [frame], files) if files else 0
             if sent < len(frame):
                 self._socket.sendall(frame[sent:])
         except OSError as error:

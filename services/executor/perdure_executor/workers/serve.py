@@ -58,6 +58,8 @@ class Worker:
         self._path = tuple(os.path.join(folder, "") for folder in path)
         self._null = _high(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         self._high_water = _high(os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC))
+        self._ends: list[int] = []
+        """Where standard output, standard error and PERDURE_FD of calls go."""
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._umask = os.umask(0o022)
         os.umask(self._umask)
@@ -66,6 +68,7 @@ class Worker:
         self._loaded = len(sys.modules)
         self._ours = set(sys.modules)
         self._told: set[str] = set()
+        self._spent, self._children_peak, _ = _used()
 
     def serve(self) -> None:
         """Answer calls until the other end of the socket is closed."""
@@ -89,17 +92,16 @@ class Worker:
         return None
 
     def _carry(self, call: Call, files: list[int]) -> Answer:
-        os.pwrite(
-            self._high_water, b"5", 0
-        )  # what the kernel holds for the peak falls to the present
-        spent, children_peak, _ = _used()
+        # What the kernel holds for the peak falls to the present.
+        os.pwrite(self._high_water, b"5", 0)
         self._dress(call, files)
         answer = self._caller.call(call)
         self._undress()
         alone = _reap()
-        total, new_children_peak, peak = _used()
-        answer.cpu, answer.spent = round(total - spent, 6), round(total, 6)
-        answer.peak = max(peak, new_children_peak if new_children_peak > children_peak else 0)
+        spent, children_peak, peak = _used()
+        answer.cpu, answer.spent = round(spent - self._spent, 6), round(spent, 6)
+        answer.peak = max(peak, children_peak if children_peak > self._children_peak else 0)
+        self._spent, self._children_peak = spent, children_peak
         self._calls += 1
         answer.keep = alone and answer.outcome != REJECTED and self._is_fit(answer.peak)
         answer.modules = self._new_modules()
@@ -107,9 +109,12 @@ class Worker:
 
     def _dress(self, call: Call, files: list[int]) -> None:
         """Give the call its streams and its environment."""
-        for target, file in enumerate(files, 1):
-            os.dup2(file, target)
-            os.close(file)
+        if files:
+            for end in self._ends:
+                os.close(end)
+            self._ends = [_high(file) for file in files]
+        for target, end in enumerate(self._ends, 1):
+            os.dup2(end, target)
         signal.signal(signal.SIGTERM, self._asked_to_end)
         before, after = dict(os.environ), call.env
         for name in before.keys() - after.keys():
@@ -209,10 +214,11 @@ def _high(file: int) -> int:
 
 def _used() -> tuple[float, int, int]:
     """Give seconds of CPU, children included, and the peaks of a child's and of our memory in bytes."""
-    own = resource.getrusage(resource.RUSAGE_SELF)  # whose peak begins at the size of our parent
+    own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    return seconds, children.ru_maxrss * 1024, _peak_bytes()
+    # Our peak is never told as less than our parent's size, and a keeper is smaller than any worker.
+    return seconds, children.ru_maxrss * 1024, own.ru_maxrss * 1024
 
 
 def _reap() -> bool:
@@ -226,14 +232,6 @@ def _reap() -> bool:
     except ChildProcessError:
         return True
     return False
-
-
-def _peak_bytes() -> int:
-    with open("/proc/self/status", "rb") as file:
-        for line in file:
-            if line.startswith(b"VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _resident_bytes() -> int:
