@@ -7,6 +7,8 @@
 | `module_database` | a file | the same, shared by the tests of a file |
 | `empty_database` | a test | a database without any table |
 | `nats` | a test | the URLs of a NATS without any stream |
+| `core` | a test | the writing half of an api, without HTTP |
+| `executor` | a test | an executor named `one`, played by the test |
 | `own_nats` | a test | a NATS that may be killed, wiped and rolled back |
 | `start_system` | a test | starts a whole Perdure with settings of the test's choice |
 | `system` | a test | a whole Perdure, to be broken |
@@ -14,13 +16,15 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from perdure_api.duties import Core
 from tests.support import stack
+from tests.support.api_core import PlayedExecutor, running_core
 from tests.support.stack import Database, NatsUrls, OwnNats, Servers
 from tests.support.system import System, running
 
@@ -58,6 +62,20 @@ def empty_database(servers: Servers) -> Iterator[Database]:
 def nats(servers: Servers) -> NatsUrls:
     stack.delete_streams(servers.nats.api)
     return servers.nats
+
+
+@pytest.fixture
+async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
+    async with running_core(database.url, nats.api) as running:
+        yield running
+
+
+@pytest.fixture
+async def executor(core: Core, nats: NatsUrls) -> AsyncIterator[PlayedExecutor]:
+    played = await PlayedExecutor(nats.executor, "one").connect()
+    await played.open()
+    yield played
+    await played.close()
 
 
 @pytest.fixture

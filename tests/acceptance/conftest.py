@@ -1,4 +1,4 @@
-"""Fixtures for pages: a browser for each file of tests, and someone who is signed in."""
+"""Fixtures of many files: an api without an executor, a browser, and someone who is signed in."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,8 +6,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.support import stack
 from tests.support.browser import Visitor, chromium, signed_in, visitor
+from tests.support.http_api import Api, running_api
+from tests.support.stack import Database, Servers
 from tests.support.system import System
+
+
+@pytest.fixture(scope="module")
+def api(
+    servers: Servers, module_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """An api on a database of the file's own, without an executor."""
+    stack.delete_streams(servers.nats.api)
+    with running_api(module_database, servers.nats.api, tmp_path_factory.mktemp("api")) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

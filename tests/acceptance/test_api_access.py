@@ -12,23 +12,12 @@ from perdure_api.app import handlers
 from perdure_api.routes.documents import operations_of
 from perdure_api.routes.operations import Operation
 from perdure_api.security.roles import NEEDED, ROLES, may
-from tests.support import stack
-from tests.support.http_api import COMMAND, Api, running_api
-from tests.support.stack import Database, Servers
+from tests.support.http_api import COMMAND, Api
 from tests.support.waiting import eventually
 
 OPERATIONS = operations_of(handlers())
 NOBODY = "01a20183-aed7-733e-903a-b4628053a8cc"
 NAMES = {"run_id": NOBODY, "name": "nobody", "token_id": "nobody", "bulk_id": NOBODY, "id": NOBODY}
-
-
-@pytest.fixture(scope="module")
-def api(
-    servers: Servers, module_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
-    stack.delete_streams(servers.nats.api)
-    with running_api(module_database, servers.nats.api, tmp_path_factory.mktemp("api")) as api:
-        yield api
 
 
 def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

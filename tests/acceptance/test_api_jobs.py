@@ -6,24 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import stack
-from tests.support.http_api import Api, running_api
-from tests.support.stack import Database, Servers
+from tests.support.http_api import Api
 
 ECHO = {"kind": "command", "argv": ["/bin/echo", "{site}", "{count}"]}
 PARAMS = {
     "site": {"type": "choice", "choices": ["north", "south"], "default": "north"},
     "count": {"type": "number", "minimum": 1, "maximum": 9, "default": 1},
 }
-
-
-@pytest.fixture(scope="module")
-def api(
-    servers: Servers, module_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
-    stack.delete_streams(servers.nats.api)
-    with running_api(module_database, servers.nats.api, tmp_path_factory.mktemp("api")) as api:
-        yield api
 
 
 @pytest.fixture

@@ -8,21 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import stack
 from tests.support.http_api import COMMAND, Api, running_api
 from tests.support.stack import Database, Servers
 from tests.support.waiting import eventually
 
 LATER = "2099-01-01T00:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def api(
-    servers: Servers, module_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
-    stack.delete_streams(servers.nats.api)
-    with running_api(module_database, servers.nats.api, tmp_path_factory.mktemp("api")) as api:
-        yield api
 
 
 @pytest.fixture

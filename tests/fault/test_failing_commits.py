@@ -1,7 +1,7 @@
 """Transactions of the writer that fail, and what those who share them are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -10,17 +10,11 @@ from perdure_api.duties import Core
 from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.store.batch import Batch
 from perdure_api.store.writer import Work
-from tests.support.api_core import BY, PlayedExecutor, request, running_core
+from tests.support.api_core import BY, PlayedExecutor, request
 from tests.support.checker import checked
-from tests.support.stack import Database, NatsUrls
+from tests.support.stack import Database
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
-    async with running_core(database.url, nats.api) as running:
-        yield running
 
 
 def keyed(key: str) -> Idempotency:
@@ -34,11 +28,9 @@ def keyed(key: str) -> Idempotency:
 
 
 async def test_the_same_key_at_the_same_moment_makes_one_run_which_starts(
-    core: Core, database: Database, nats: NatsUrls
+    core: Core, executor: PlayedExecutor, database: Database
 ) -> None:
     """Also in a queue that was never heard of: what a failed transaction noted is not believed."""
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     asked = [
         core.commands.request_run(BY, request(queue="fresh"), idempotency=keyed("twice"))
         for _ in range(8)
@@ -48,7 +40,6 @@ async def test_the_same_key_at_the_same_moment_makes_one_run_which_starts(
     assert len(made) == 1
     assert {run.body.decode() for run in done if isinstance(run, StoredAnswer)} == set(made)
     assert (await executor.next_grant()).attempt.run == made[0]
-    await executor.close()
     await checked(database.url, answered=set(made))
 
 

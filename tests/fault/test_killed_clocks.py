@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support import stack
-from tests.support.http_api import Api, running_api
+from tests.support.http_api import replicas
 from tests.support.stack import Database, Servers
 from tests.support.waiting import eventually
 
@@ -50,15 +49,7 @@ def test_every_fire_time_is_kept_once_or_told_of(
     servers: Servers, database: Database, tmp_path: Path
 ) -> None:
     stack.delete_streams(servers.nats.api)
-    with ExitStack() as lives:
-
-        def replica(number: int) -> Api:
-            folder = tmp_path / f"api{number}"
-            folder.mkdir()
-            api = lives.enter_context(running_api(database, servers.nats.api, folder))
-            eventually(lambda: httpx.get(f"{api.url}/healthz", trust_env=False).is_success)
-            return api
-
+    with replicas(database, servers.nats.api, tmp_path) as replica:
         first, second = replica(0), replica(1)
         with first.client() as client:
             job = {"name": "tick", "spec": {"kind": "command", "argv": [sys.executable, "-V"]}}

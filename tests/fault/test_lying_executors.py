@@ -7,7 +7,6 @@ they tell the truth all runs end.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import Random
 
@@ -54,12 +53,6 @@ WALKERS = 4
 FAILURE = facts.Failure(reason="exit", message="exit code 1", exit_code=1)
 
 
-@pytest.fixture
-async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
-    async with running_core(database.url, nats.api) as running:
-        yield running
-
-
 async def ask(core: Core, **fields: object) -> str:
     asked = (await core.commands.request_run(BY, request(**fields))).result
     assert isinstance(asked, Run)
@@ -77,10 +70,8 @@ def lines(first: int, count: int, *, at: float = 0.0) -> wire.LogChunk:
 
 
 async def test_a_whole_batch_said_three_times_counts_once(
-    core: Core, database: Database, nats: NatsUrls
+    core: Core, executor: PlayedExecutor, database: Database
 ) -> None:
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     run_id = await ask(core)
     attempt = (await executor.next_grant()).attempt
     said = (lines(1, 3), wire.Checkpoint(number=1, cursor=1), lines(4, 2), ended(result=7))
@@ -93,15 +84,12 @@ async def test_a_whole_batch_said_three_times_counts_once(
     ]  # fmt: skip
     kept = await core.database.pool.fetch("SELECT first_line, last_line FROM perdure.log_chunks")
     assert sorted(tuple(row) for row in kept) == [(1, 3), (4, 5)]
-    await executor.close()
     await checked(database.url, answered={run_id})
 
 
 async def test_reports_overtaken_by_the_end_change_nothing(
-    core: Core, database: Database, nats: NatsUrls
+    core: Core, executor: PlayedExecutor, database: Database
 ) -> None:
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     run_id = await ask(core)
     attempt = (await executor.next_grant()).attempt
     failed = ended("failed", failure=FAILURE)
@@ -110,7 +98,6 @@ async def test_reports_overtaken_by_the_end_change_nothing(
     )
     assert verdicts == ("accepted", "duplicate", "duplicate", "duplicate")
     assert (await read_run(core, run_id)).phase == "failed"
-    await executor.close()
     await checked(database.url, answered={run_id})
 
 
@@ -172,10 +159,8 @@ async def test_an_executor_that_was_away_past_its_lease_is_too_late(
 
 
 async def test_what_never_reached_an_executor_that_remembers_is_granted_again(
-    core: Core, database: Database, nats: NatsUrls
+    core: Core, executor: PlayedExecutor, database: Database
 ) -> None:
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     arrived, dropped = await ask(core), await ask(core)
     attempts = [(await executor.next_grant()).attempt for _ in range(2)]
     begun = {attempt.run: attempt for attempt in attempts}
@@ -185,15 +170,12 @@ async def test_what_never_reached_an_executor_that_remembers_is_granted_again(
     assert (await read_run(core, arrived)).phase == "failed"
     await executor.report(begun[dropped], ended())
     assert await event_types(core, dropped) == ["requested", "attempt-started", "completed"]
-    await executor.close()
     await checked(database.url, answered={arrived, dropped})
 
 
 async def test_what_was_granted_to_an_executor_as_it_left_is_queued_again(
-    core: Core, database: Database, nats: NatsUrls
+    core: Core, executor: PlayedExecutor, database: Database
 ) -> None:
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     run_id = await ask(core)
     await executor.next_grant()
     await executor.beat(leaving=True)
@@ -202,7 +184,6 @@ async def test_what_was_granted_to_an_executor_as_it_left_is_queued_again(
     assert await event_types(core, run_id) == [
         "requested", "attempt-started", "attempt-released", "queued",
     ]  # fmt: skip
-    await executor.close()
     await checked(database.url, answered={run_id})
 
 

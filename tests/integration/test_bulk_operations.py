@@ -1,7 +1,5 @@
 """One action on many runs, over real PostgreSQL and NATS, the executor played."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from perdure_api.domain.bulk import Bulk
@@ -18,19 +16,11 @@ from tests.support.api_core import (
     request,
     request_many,
     request_one,
-    running_core,
 )
-from tests.support.stack import Database, NatsUrls
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.asyncio
 FAILED = ended("failed", failure=facts.Failure(reason="exit", message="exit code 1", exit_code=1))
-
-
-@pytest.fixture
-async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
-    async with running_core(database.url, nats.api) as running:
-        yield running
 
 
 async def failed_runs(core: Core, count: int) -> list[str]:
@@ -87,11 +77,11 @@ async def test_every_run_has_an_outcome_under_one_correlation(core: Core) -> Non
     assert restarted == 450
 
 
-async def test_a_canary_that_fails_keeps_the_others_as_they_are(core: Core, nats: NatsUrls) -> None:
+async def test_a_canary_that_fails_keeps_the_others_as_they_are(
+    core: Core, executor: PlayedExecutor
+) -> None:
     run_ids = await failed_runs(core, 5)
     await core.commands.resume_queue(BY, "still", None)
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     bulk_id = await restart_all(core, run_ids, canary=True)
     grant = await executor.next_grant()
     assert grant.attempt.run == run_ids[0]
@@ -99,30 +89,25 @@ async def test_a_canary_that_fails_keeps_the_others_as_they_are(core: Core, nats
     view = await finished(core, bulk_id)
     assert (view.done, view.left, view.why) == (1, 4, "canary-failed")
     assert (await read_run(core, run_ids[1])).phase == "failed"
-    await executor.close()
 
 
-async def test_a_canary_that_passes_lets_the_others_follow(core: Core, nats: NatsUrls) -> None:
+async def test_a_canary_that_passes_lets_the_others_follow(
+    core: Core, executor: PlayedExecutor
+) -> None:
     run_ids = await failed_runs(core, 5)
     await core.commands.resume_queue(BY, "still", None)
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     bulk_id = await restart_all(core, run_ids, canary=True)
     grant = await executor.next_grant()
     await executor.report(grant.attempt, ended())
     view = await finished(core, bulk_id)
     assert (view.done, view.left) == (5, 0)
-    await executor.close()
 
 
-async def test_a_stopped_operation_leaves_the_rest(core: Core, nats: NatsUrls) -> None:
+async def test_a_stopped_operation_leaves_the_rest(core: Core, executor: PlayedExecutor) -> None:
     run_ids = await failed_runs(core, 3)
     await core.commands.resume_queue(BY, "still", None)
-    executor = await PlayedExecutor(nats.executor, "one").connect()
-    await executor.open()
     bulk_id = await restart_all(core, run_ids, canary=True)
     await executor.next_grant()
     await core.commands.stop_bulk(BY, bulk_id, "enough")
     view = await finished(core, bulk_id)
     assert (view.done, view.left, view.why) == (1, 2, "stopped")
-    await executor.close()

@@ -1,6 +1,5 @@
 """A run from its request to its outcome, over real PostgreSQL and NATS, the executor played."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -26,20 +25,6 @@ from tests.support.api_core import (
 from tests.support.stack import Database, NatsUrls
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture
-async def core(database: Database, nats: NatsUrls) -> AsyncIterator[Core]:
-    async with running_core(database.url, nats.api) as running:
-        yield running
-
-
-@pytest.fixture
-async def executor(core: Core, nats: NatsUrls) -> AsyncIterator[PlayedExecutor]:
-    played = await PlayedExecutor(nats.executor, "one").connect()
-    await played.open()
-    yield played
-    await played.close()
 
 
 async def ask(core: Core, **fields: object) -> str:

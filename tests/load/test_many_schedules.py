@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ import pytest
 
 from perdure_api.intake.schedule_clock import AT_ONCE, LOOK, NEXT
 from tests.support import stack
-from tests.support.http_api import Api, running_api
+from tests.support.http_api import replicas, running_api
 from tests.support.stack import Database, Servers
 from tests.support.waiting import eventually
 
@@ -92,15 +91,7 @@ def test_every_fire_time_is_kept_once_or_told_of_while_replicas_are_killed(
     stack.delete_streams(servers.nats.api)
     chance = random.Random(0)
     kills = 0
-    with ExitStack() as lives:
-
-        def replica(number: int) -> Api:
-            folder = tmp_path / f"api{number}"
-            folder.mkdir()
-            api = lives.enter_context(running_api(database, servers.nats.api, folder))
-            eventually(lambda: httpx.get(f"{api.url}/healthz", trust_env=False).is_success)
-            return api
-
+    with replicas(database, servers.nats.api, tmp_path) as replica:
         first, second = replica(0), replica(1)
         triggers = [
             {"type": "interval", "seconds": PERIODS[n % len(PERIODS)]} for n in range(SCHEDULES)

@@ -7,10 +7,9 @@ make load-bulk COUNT=5000   another number
 import asyncio
 import os
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -19,8 +18,8 @@ import pytest
 
 from perdure_contract import facts, subjects, wire
 from tests.support.api_core import PlayedExecutor, ended
-from tests.support.browser import signed_in
 from tests.support.checker import check
+from tests.support.looking import Looking, timed, told
 from tests.support.system import System
 from tests.support.waiting import eventually
 
@@ -35,49 +34,16 @@ FAILED: Final = ended("failed", failure=facts.Failure(reason="exit", message="ex
 ONLY_PLAYED: Final = {"played": "yes"}
 
 
-class Looking:
-    """Someone who opens the list of runs again and again, and a program that does."""
+class LookingAtRuns(Looking):
+    """Looks at the list of runs; notes the memory of the api meanwhile."""
 
-    def __init__(self, system: System) -> None:
-        self.page: list[float] = []
-        self.api: list[float] = []
-        self.memory_mb = 0.0
-        self._system = system
-        self._stop = threading.Event()
+    memory_mb = 0.0
 
-    @contextmanager
-    def meanwhile(self) -> Iterator[None]:
-        """Look for as long as the block lasts."""
-        thread = threading.Thread(target=self._look)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _look(self) -> None:
-        endpoint = self._system.endpoint
-        api = psutil.Process(endpoint.pids.api)
-        with self._system.client() as program, httpx.Client(trust_env=False) as person:
-            for cookie in signed_in(endpoint.url, endpoint.login_url):
-                person.cookies.set(cookie["name"], cookie["value"])
-            while not self._stop.wait(0.1):
-                self.page.append(timed(lambda: person.get(f"{endpoint.url}/runs")))
-                self.api.append(timed(lambda: program.get("/api/runs", params={"state": "failed"})))
-                self.memory_mb = max(self.memory_mb, api.memory_info().rss / 1e6)
-
-
-def timed(ask: Callable[[], httpx.Response]) -> float:
-    """Give the seconds that an answer took."""
-    began = time.monotonic()
-    answer = ask()
-    assert answer.status_code == 200, answer.text
-    return time.monotonic() - began
-
-
-def p95(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=20)[-1]
+    def look(self, person: httpx.Client, program: httpx.Client) -> None:
+        self.page.append(timed(lambda: person.get("/runs")))
+        self.api.append(timed(lambda: program.get("/api/runs", params={"state": "failed"})))
+        api = psutil.Process(self.system.endpoint.pids.api)
+        self.memory_mb = max(self.memory_mb, api.memory_info().rss / 1e6)
 
 
 def request_all(system: System) -> None:
@@ -131,7 +97,7 @@ def test_all_failed_runs_are_restarted_by_filter(
 
     body: dict[str, object] = {"action": "restart", "filter": {"state": ["failed"]}}
     preview = {**body, "preview": True}
-    looking = Looking(system)
+    looking = LookingAtRuns(system)
     with system.client() as client:
 
         def matched() -> bool:
@@ -174,7 +140,3 @@ def test_all_failed_runs_are_restarted_by_filter(
         print(f"\n\n{COUNT:,} failed runs, restarted by filter")
         for name, value in rows:
             print(f"  {name:<26} {value}")
-
-
-def told(seconds: list[float]) -> str:
-    return f"p50 {statistics.median(seconds) * 1000:.0f} ms, p95 {p95(seconds) * 1000:.0f} ms"

@@ -7,10 +7,9 @@ make load-items COUNT=50000  another number
 import os
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +17,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.browser import signed_in
 from tests.support.checker import check
 from tests.support.faults import FINAL, ask, events, names, processes_of
+from tests.support.looking import Looking, timed, told
 from tests.support.system import System
 from tests.support.waiting import eventually
 
@@ -32,42 +31,25 @@ PATIENCE_SECONDS: Final = 7000
 EACH: Final = {"kind": "python", "func": "perdure.demo:noop", "args": ["{number}"]}
 
 
-class Looking:
-    """Someone who looks at the items of a run again and again; notes memory meanwhile."""
+class LookingAtItems(Looking):
+    """Looks at the items of a run; notes memory meanwhile."""
+
+    pause_seconds = 0.5
 
     def __init__(self, system: System, run_id: str) -> None:
-        self.page: list[float] = []
-        self.api: list[float] = []
+        super().__init__(system)
         self.memory_mb: dict[str, list[float]] = {"api": [], "agent": [], "driver": []}
-        self._system = system
         self._run_id = run_id
-        self._stop = threading.Event()
 
-    @contextmanager
-    def meanwhile(self) -> Iterator[None]:
-        """Look for as long as the block lasts."""
-        thread = threading.Thread(target=self._look)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _look(self) -> None:
-        endpoint = self._system.endpoint
-        page, tab = f"{endpoint.url}/runs/{self._run_id}", {"tab": "items"}
-        items, after = f"/api/runs/{self._run_id}/items", {"after": str(COUNT // 2)}
-        with self._system.client() as program, httpx.Client(trust_env=False) as person:
-            for cookie in signed_in(endpoint.url, endpoint.login_url):
-                person.cookies.set(cookie["name"], cookie["value"])
-            while not self._stop.wait(0.5):
-                self.page.append(timed(lambda: person.get(page, params=tab)))
-                self.api.append(timed(lambda: program.get(items, params=after)))
-                self._weigh()
+    def look(self, person: httpx.Client, program: httpx.Client) -> None:
+        page, items = f"/runs/{self._run_id}", f"/api/runs/{self._run_id}/items"
+        after = {"after": str(COUNT // 2)}
+        self.page.append(timed(lambda: person.get(page, params={"tab": "items"})))
+        self.api.append(timed(lambda: program.get(items, params=after)))
+        self._weigh()
 
     def _weigh(self) -> None:
-        pids = {"api": self._system.pid("api"), "agent": self._system.pid("executor")}
+        pids = {"api": self.system.pid("api"), "agent": self.system.pid("executor")}
         for process in processes_of(self._run_id):
             with suppress(psutil.Error):
                 if "perdure_executor.batch" in process.cmdline():
@@ -75,19 +57,6 @@ class Looking:
         for name, pid in pids.items():
             with suppress(psutil.Error):
                 self.memory_mb[name].append(psutil.Process(pid).memory_info().rss / 1e6)
-
-
-def timed(ask_it: Callable[[], httpx.Response]) -> float:
-    """Give the seconds that an answer took."""
-    began = time.monotonic()
-    answer = ask_it()
-    assert answer.status_code == 200, answer.text
-    return time.monotonic() - began
-
-
-def told(seconds: list[float]) -> str:
-    p95 = statistics.quantiles(seconds, n=20, method="inclusive")[-1]
-    return f"p50 {statistics.median(seconds) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms"
 
 
 def grown(found: list[float]) -> str:
@@ -129,7 +98,7 @@ def test_very_many_items_take_no_more_memory_than_few(
 
         eventually(lambda: done() > 0, 600, what="the first items are done")
         rows.append(("first items done after", f"{time.monotonic() - began:.1f} s"))
-        looking = Looking(system, run_id)
+        looking = LookingAtItems(system, run_id)
         with looking.meanwhile():
             eventually(lambda: done() >= COUNT // 2, PATIENCE_SECONDS, what="half of them are done")
             client.post(f"/api/runs/{run_id}/cancel", json={}).raise_for_status()

@@ -5,8 +5,8 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,21 @@ def running_api(database: Database, nats_url: str, folder: Path, **more: str) ->
         yield Api(url, folder, tokens, process)
     finally:
         stop(process)
+
+
+@contextmanager
+def replicas(database: Database, nats_url: str, folder: Path) -> Iterator[Callable[[int], Api]]:
+    """Give what starts another api on the same servers, by its number; all are stopped in the end."""
+    with ExitStack() as lives:
+
+        def replica(number: int) -> Api:
+            home = folder / f"api{number}"
+            home.mkdir()
+            api = lives.enter_context(running_api(database, nats_url, home))
+            eventually(lambda: httpx.get(f"{api.url}/healthz", trust_env=False).is_success)
+            return api
+
+        yield replica
 
 
 def make_tokens(database: Database) -> dict[str, str]:
