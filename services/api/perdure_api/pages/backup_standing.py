@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from perdure_api.backups import without_proof
 from perdure_api.domain.overdue import overdue_since
 from perdure_api.domain.run import Run
 from perdure_api.pages.words import absolute, counted, moment, size
@@ -12,6 +13,7 @@ from perdure_api.projections import backups, schedules
 from perdure_api.projections.backups import DAYS, Day
 from perdure_api.store.database import Database
 from perdure_contract.jobs import JobView, ScheduleView
+from perdure_contract.rsync.spec import RsyncSpec
 
 MOST: Final = 500
 WORST_FIRST: Final = (
@@ -56,6 +58,8 @@ class Backup:
     """The soonest fire time."""
     overdue_at: datetime | None
     """From when on it is overdue; none when it is not."""
+    unproven: bool
+    """Whether its saved host is not what its dry run saw: it is refused until there is another."""
 
     @property
     def size(self) -> str:
@@ -67,6 +71,8 @@ class Backup:
     @property
     def trouble(self) -> str:
         """What is wrong with it, in words; empty when nothing is."""
+        if self.unproven:
+            return "Its host was changed: a new dry run is needed."
         if self.overdue_at is not None:
             began = _began(self.last_good)
             if began is None:
@@ -86,8 +92,21 @@ async def standing_of(
     days = await backups.days_of(db.pool, tenant, names)
     good = await backups.last_good(db, tenant, names)
     last = await backups.last_run(db, tenant, names)
+    specs = {job.name: job.spec for job in jobs if isinstance(job.spec, RsyncSpec)}
+    unproven = await without_proof(db.pool, tenant, specs)
+    cells = {job.name: strip(days[job.name], now.astimezone(UTC).date()) for job in jobs}
     return tuple(
-        _backup(job, planned[job.name], days[job.name], good.get(job.name), last.get(job.name), now)
+        Backup(
+            job=job,
+            schedules=tuple(planned[job.name]),
+            cells=cells[job.name],
+            strip_words=strip_words(cells[job.name]),
+            last_good=good.get(job.name),
+            last=last.get(job.name),
+            next_at=_next(planned[job.name]),
+            overdue_at=overdue(job, planned[job.name], _began(good.get(job.name)), now),
+            unproven=job.name in unproven,
+        )
         for job in jobs
     )
 
@@ -107,25 +126,8 @@ async def overdue_backups(db: Database, tenant: str, now: datetime) -> tuple[Bac
     return tuple(sorted(rows, key=lambda row: row.overdue_at or now))
 
 
-def _backup(  # noqa: PLR0917 -- what was read of it
-    job: JobView,
-    planned: Sequence[ScheduleView],
-    days: Sequence[Day],
-    good: Run | None,
-    last: Run | None,
-    now: datetime,
-) -> Backup:
-    cells = strip(days, now.astimezone(UTC).date())
-    return Backup(
-        job=job,
-        schedules=tuple(planned),
-        cells=cells,
-        strip_words=strip_words(cells),
-        last_good=good,
-        last=last,
-        next_at=min((s.next_fire_at for s in planned if s.next_fire_at is not None), default=None),
-        overdue_at=overdue(job, planned, _began(good), now),
-    )
+def _next(planned: Sequence[ScheduleView]) -> str | None:
+    return min((s.next_fire_at for s in planned if s.next_fire_at is not None), default=None)
 
 
 def overdue(

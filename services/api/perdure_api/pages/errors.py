@@ -30,6 +30,11 @@ HEADINGS: Final[dict[int, str]] = {
     500: "Something went wrong here",
     503: "Not available right now",
 }
+HEADINGS_OF_CODES: Final = {
+    "csrf": "This page is out of date",
+    "dry-run-needed": "A dry run is needed first",
+}
+"""For what the status alone says too little of."""
 ADVICE: Final[dict[int, str]] = {
     404: "It may belong to someone else, or the address has a typing error.",
     503: "Nothing was changed. Try again in a moment.",
@@ -44,9 +49,7 @@ def error_response(request: HttpRequest, status: int, code: str, words: str) -> 
             events |= {"perdure:run": {}, "perdure:runs": {}, "perdure:done": {}}
         return Reply(status=status, headers=(triggers(events),))
     links = (SIGN_IN,) if code == "link-used" else (OVERVIEW, RUNS)
-    heading = (
-        "This page is out of date" if code == "csrf" else HEADINGS.get(status, "This did not work")
-    )
+    heading = HEADINGS_OF_CODES.get(code) or HEADINGS.get(status, "This did not work")
     text = ADVICE.get(status, words)
     page = ErrorPage(
         title=heading,

@@ -209,6 +209,8 @@ def _card(host: HostView, uses: Sequence[HostUse]) -> HostCard:
 
 def _said(rejected: Rejected, field: str | None) -> tuple[Problem, ...]:
     message = rejected.rejection.message
+    if rejected.rejection.code == "version-conflict":
+        message += " Open this page anew and change it then."
     return (Problem(field=field, label=LABELS[field] if field else "", message=message),)
 
 
