@@ -21,6 +21,7 @@ from perdure_api.pages.backup_options import ALL
 from perdure_api.pages.backup_picture import picture, put_through, typed_paths
 from perdure_api.pages.backup_standing import overdue, strip, strip_words
 from perdure_api.pages.directories import OUTSIDE, look, names_in, paths_in
+from perdure_api.pages.job_form import read_definition, saved_definition, values_of_job
 from perdure_api.pages.run_backup import statistics_words
 from perdure_api.projections.backups import Day
 from perdure_contract.jobs import JobDefinition, JobView, ScheduleView
@@ -241,3 +242,14 @@ def test_a_paused_schedule_and_a_job_that_is_not_enabled_make_nothing_overdue() 
     assert overdue(job, [nightly], None, now) == datetime(2026, 3, 1, 14, 30, tzinfo=UTC)
     assert overdue(job, [replaced(nightly, enabled=False)], None, now) is None
     assert overdue(replaced(job, enabled=False), [nightly], None, now) is None
+
+
+def test_a_backup_that_is_changed_where_it_is_a_job_keeps_what_was_not_touched() -> None:
+    spec = RsyncSpec(source="/srv/photos/", destination="/backup/photos")
+    for retry in (None, Retry(), Retry(max_attempts=3)):
+        made = JobDefinition(spec=spec, retry=retry, tags=("nightly",))
+        draft, problems = read_definition(values_of_job("photos", made), ())
+        assert problems == ()
+        assert draft is not None
+        assert saved_definition(draft) == made
+    assert values_of_job("photos", JobDefinition(spec=spec))["max_attempts"] == "6"

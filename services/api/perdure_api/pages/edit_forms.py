@@ -62,7 +62,8 @@ async def previewed(request: HttpRequest, *, of_job: bool) -> ASGIApp:
     fields = await read_form(request)
     values, rows = typed(fields), typed_rows(fields)
     now = (await event_log.head(services_of(request).database.pool)).now
-    preview = preview_of_form(values, rows if of_job else None, now)
+    asked = rows if of_job else None
+    preview = preview_of_form(values, asked, now, asks_when="when" in fields)
     return html("_plan_preview.html", {"preview": preview})
 
 
@@ -79,7 +80,8 @@ async def show(request: HttpRequest, form: JobForm) -> Reply:
         rows=with_blanks(form.rows, BLANKS) if form.of_job else (),
     )
     rows = form.rows if form.of_job else None
-    preview: PlanPreview = preview_of_form(form.values, rows, (await event_log.head(pool)).now)
+    now = (await event_log.head(pool)).now
+    preview: PlanPreview = preview_of_form(form.values, rows, now, asks_when=form.of_schedule)
     kind = "job" if form.of_job else "schedule of"
     title = f"{f'New {kind}' if form.is_new else f'Change {kind}'} {form.job}".strip()
     context = {

@@ -8,6 +8,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from perdure_api.domain.job import Job
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.job_commands import Saved
 from perdure_api.kinds import kind
@@ -40,6 +41,7 @@ from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
+from perdure_contract.rsync.spec import RsyncSpec
 
 MORE: Final = "more"
 """The button that asks for more empty rows instead of saving."""
@@ -109,17 +111,18 @@ async def edit_job(request: HttpRequest, name: str) -> ASGIApp:
     """Show the form with what the job is now."""
     row, job = await own_job(request, name)
     values, rows = values_of_job(name, job.definition), rows_of(job.definition.params)
-    return await show(request, _change_form(name, values, row.version, rows))
+    form = replace(_change_form(name, values, row.version, rows), builder=_builder(job))
+    return await show(request, form)
 
 
 @post("/jobs/{name:str}/edit", opt={"permission": "author"}, name="save a changed job")
 async def revise_job(request: HttpRequest, name: str) -> ASGIApp:
     """Save a new revision of the job."""
     services, fields = services_of(request), await read_form(request)
-    await own_job(request, name)
+    _, job = await own_job(request, name)
     values, rows = {**typed(fields), "name": name}, typed_rows(fields)
     version = whole_number(first(fields, "expected_version"))
-    form = _change_form(name, values, version, rows)
+    form = replace(_change_form(name, values, version, rows), builder=_builder(job))
     if MORE in fields:
         return await show(request, form)
     draft, problems = read_definition(values, rows)
@@ -175,6 +178,11 @@ def _change_form(
         rows=rows,
         expected_version=version,
     )
+
+
+def _builder(job: Job) -> str:
+    is_backup = isinstance(job.definition.spec, RsyncSpec)
+    return f"/backups/new?job={job.name}" if is_backup else ""
 
 
 async def _values_of_run(services: Services, tenant: str, run_id: str) -> dict[str, str]:

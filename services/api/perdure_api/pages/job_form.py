@@ -16,7 +16,8 @@ from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.forms.reader import Reader, strict_json
 from perdure_api.pages.job_contexts import ParameterInput
 from perdure_contract.jobs import JobDefinition, Parameter, SchedulePlan, ScheduleView
-from perdure_contract.specs import CommandSpec, Limits, PythonSpec, Retry, RunRequest, Spec
+from perdure_contract.retries import retry_of
+from perdure_contract.specs import CommandSpec, Limits, PythonSpec, RunRequest, Spec
 
 MODES: Final = (
     ("argv", "Program and arguments"),
@@ -82,6 +83,8 @@ class JobForm(FilledForm):
     """Fields for the values of a schedule's runs."""
     job: str = ""
     """The job that a schedule is of."""
+    builder: str = ""
+    """Where else its work can be changed; empty where there is no such place."""
     queues: tuple[str, ...] = ()
     """Queues to choose from."""
     zones: tuple[str, ...] = ()
@@ -245,7 +248,7 @@ def values_of_job(name: str, made: JobDefinition) -> dict[str, str]:
         priority=made.priority,
         tags=made.tags,
         labels=made.labels,
-        retry=made.retry or Retry(),
+        retry=made.retry or retry_of(made.spec, None),
         limits=made.limits or Limits(),
     )
     return values_of_run(request) | {
@@ -306,6 +309,6 @@ def given_of(
 def saved_definition(draft: JobDraft) -> JobDefinition:
     """Give what is stored of a job that was read."""
     made = definition_of(draft)
-    plain = {"retry": None} if made.retry == Retry() else {}
+    plain = {"retry": None} if made.retry == retry_of(made.spec, None) else {}
     plain |= {"limits": None} if made.limits == Limits() else {}
     return msgspec.structs.replace(made, **plain) if plain else made

@@ -17,9 +17,16 @@ from perdure_contract.jobs import PreviewView
 
 
 def preview_of_form(
-    values: Mapping[str, str], rows: Sequence[ParameterRow] | None, now: datetime
+    values: Mapping[str, str],
+    rows: Sequence[ParameterRow] | None,
+    now: datetime,
+    *,
+    asks_when: bool = True,
 ) -> PlanPreview:
-    """Say what would be executed, and when; `rows` are none where no job is asked for."""
+    """Say what would be executed, and when; `rows` are none where no job is asked for.
+
+    A form that does not ask when says nothing about it: a saved job may have schedules.
+    """
     argv: tuple[str, ...] = ()
     lines: list[str] = []
     problems: list[Problem] = []
@@ -33,7 +40,7 @@ def preview_of_form(
     if values["when"]:
         found, late = _ahead(values, now)
         problems += late
-    elif rows is not None:
+    elif rows is not None and asks_when:
         lines.append("It is run by hand only.")
     empty = rows is not None and not any(values[n].strip() for n in ("argv", "script", "func"))
     if empty and values["mode"] != "json":
