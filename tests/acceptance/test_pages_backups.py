@@ -110,6 +110,73 @@ def test_without_scripts_a_directory_is_found_and_a_backup_is_run(
     assert (places / "other" / "b <b>.tmp").exists()
 
 
+def test_a_host_is_saved_named_changed_and_deleted(
+    someone: Visitor, running_system: System, places: Path
+) -> None:
+    someone.allowed += ["422", "Autofocus processing was blocked"]
+    page = someone.page
+    someone.goes_to("/backups")
+    page.get_by_role("link", name="Hosts").click()
+    page.get_by_role("link", name="New host").first.click()
+    page.get_by_label("Name", exact=True).fill("offsite")
+    page.get_by_label("Key file").fill("relative")
+    page.get_by_role("button", name="Save host").click()
+    expect(page.locator("#problems")).to_contain_text("Address: This is needed.")
+    page.get_by_label("Address").fill("backup.example.org")
+    page.get_by_label("User").fill("backup")
+    page.get_by_label("Key file").fill("/etc/perdure/offsite")
+    page.get_by_label("The machine's public key").fill(f"backup.example.org ssh-ed25519 {'A' * 68}")
+    page.get_by_label("Where backups may lie there").fill("/srv")
+    page.get_by_role("button", name="Save host").click()
+    expect(page.locator("#host-offsite")).to_contain_text("backup@backup.example.org")
+    expect(page.locator("#host-offsite")).to_contain_text("none names it")
+
+    someone.goes_to(f"/backups/new?source={places}/photos&destination=/srv/photos")
+    page.get_by_label("Other machine").select_option("offsite")
+    page.get_by_label("Name", exact=True).fill("far")
+    page.get_by_role("button", name="Save as job").click()
+    page.wait_for_url("**/backups/far")
+    someone.goes_to("/jobs/far/edit")
+    expect(page.locator("#f-max_attempts")).to_have_value("6")
+    page.get_by_role("link", name="the builder").click()
+    expect(page.locator("#f-destination")).to_have_value("/srv/photos")
+
+    someone.goes_to("/hosts")
+    page.get_by_role("link", name="Change").click()
+    page.get_by_label("Port").fill("2222")
+    with running_system.client() as client:
+        host = client.get("/api/hosts/offsite").json()
+        assert (host["port"], host["host_key"]) == (22, f"ssh-ed25519 {'A' * 68}")
+        moved = {k: v for k, v in host.items() if k not in ("name", "version")}
+        client.put("/api/hosts/offsite", json=moved | {"user": "other"}).raise_for_status()
+        page.get_by_role("button", name="Save host").click()
+        expect(page.locator("#problems")).to_contain_text("It changed while you looked")
+        someone.goes_to("/hosts")
+        page.get_by_role("link", name="Delete").click()
+        expect(page.locator("#dialog")).to_contain_text("1 backup names it: far.")
+        page.get_by_role("button", name="Delete").click()
+        expect(page.locator("#hosts")).to_contain_text("No hosts yet")
+        client.delete("/api/jobs/far").raise_for_status()
+
+
+def test_a_run_of_a_backup_is_done_again_in_the_builder(
+    someone: Visitor, running_system: System, places: Path
+) -> None:
+    page = someone.page
+    spec = {"kind": "rsync", "source": f"{places}/photos/", "destination": f"{places}/again"}
+    with running_system.client() as client:
+        body = {"spec": spec, "limits": {"timeout_seconds": 60}}
+        first = client.post("/api/runs", json=body).raise_for_status().json()["id"]
+        someone.goes_to(f"/runs/new?from={first}")
+        expect(page.locator("#f-destination")).to_have_value(f"{places}/again")
+        expect(page.locator("#f-timeout")).to_have_value("1 min")
+        page.get_by_role("button", name="Run now").click()
+        page.wait_for_url(RUN)
+        run = client.get(f"/api/runs/{page.url.rpartition('/')[2]}").json()
+    assert (run["rerun_of"], run["spec"]["destination"]) == (first, f"{places}/again")
+    running_system.run_that(run["id"], lambda found: found["state"] == "completed")
+
+
 def test_overdue_backups_need_attention(someone: Visitor, running_system: System) -> None:
     roots = running_system.folder.parent
     spec = {"kind": "rsync", "source": f"{roots}/nowhere/", "destination": f"{roots}/none"}

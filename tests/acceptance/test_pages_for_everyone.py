@@ -42,6 +42,8 @@ PAGES = (
     "/bulk",
     "/backups",
     "/backups/new",
+    "/hosts",
+    "/hosts/new",
     "/stuck",
     "/refusals",
     "/events",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from perdure_api.backups import Backup, BackupChecks
 from perdure_api.domain.run import Run
 from perdure_api.drafts import read_run
-from perdure_api.errors import invalid
+from perdure_api.errors import NotFoundError, invalid
 from perdure_api.fields import read
 from perdure_api.job_commands import Saved
 from perdure_api.job_drafts import (
@@ -26,6 +26,8 @@ from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.quantities import write_seconds
 from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.projections import jobs
+from perdure_api.projections.run_detail import find_run
+from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
 from perdure_contract.jobs import JobDefinition, SchedulePlan
@@ -125,6 +127,11 @@ async def start_run(request: HttpRequest, form: BackupForm, fields: Fields) -> s
     wanted = read_request(form)
     if form["name"]:
         wanted = replace(wanted, name=form["name"])
+    if form["origin"]:
+        database, tenant = services_of(request).database, caller_of(request).tenant
+        if await find_run(database, tenant, as_run_id(form["origin"])) is None:
+            raise NotFoundError(form["origin"])
+        wanted = replace(wanted, rerun_of=form["origin"])
     done = await services_of(request).commands.request_run(
         caller_of(request), wanted, idempotency=idempotency_of(fields, "/backups/new", _answer)
     )

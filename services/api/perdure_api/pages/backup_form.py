@@ -39,6 +39,7 @@ FIELDS: Final = {
     "every": "Every",
     "tried": "Paths to try",
     "dry_run": "",
+    "origin": "",
     "job": "",
     "version": "",
     "typed_limit": "",
@@ -280,6 +281,11 @@ def values_of(spec: RsyncSpec) -> BackupForm:
         "timeout_seconds": write_seconds(options.timeout_seconds),
     }
     return BackupForm(values=values, rows=_rows(options))
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Write labels as they are typed."""
+    return " ".join(f"{name}={value}" for name, value in labels.items())
 
 
 def _rows(options: RsyncOptions) -> tuple[Row, ...]:

@@ -19,6 +19,7 @@ from perdure_api.pages.backup_form import (
     OWN_DEFAULTS,
     BackupForm,
     filters_of,
+    labels_text,
     problems_of,
     rows_after,
     source_of,
@@ -131,23 +132,26 @@ async def _filled(request: HttpRequest, query: Mapping[str, str]) -> BackupForm:
         made = job.definition
         if not isinstance(made.spec, RsyncSpec):
             raise NotFoundError(query["job"])
-        labels = " ".join(f"{name}={value}" for name, value in made.labels.items())
         return values_of(made.spec).having(
             job=job.name,
             version=str(row.version),
             name=job.name,
             description=made.description,
             queue=made.queue,
-            labels=labels,
+            labels=labels_text(made.labels),
             timeout=backup_deeds.time_limit(made.limits),
         )
     if "run" in query:
         found = await find_run(services.database, caller.tenant, as_run_id(query["run"]))
-        spec = None if found is None else found.run.request.spec
-        if found is None or not isinstance(spec, RsyncSpec):
+        asked = None if found is None else found.run.request
+        if asked is None or not isinstance(asked.spec, RsyncSpec):
             raise NotFoundError(query["run"])
-        form = values_of(spec)
-        return form.having(dry_run=found.run.id) if spec.dry_run else form
+        form = values_of(asked.spec).having(
+            queue=asked.queue,
+            labels=labels_text(asked.labels),
+            timeout=backup_deeds.time_limit(asked.limits),
+        )
+        return form.having(**{"dry_run" if asked.spec.dry_run else "origin": query["run"]})
     given = {name: query[name] for name in SIDES if name in query}
     return BackupForm(values=OWN_DEFAULTS | given)
 

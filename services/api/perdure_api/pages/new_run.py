@@ -45,6 +45,7 @@ from perdure_api.routes.replies import Reply
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
+from perdure_contract.rsync.spec import RsyncSpec
 from perdure_contract.specs import BatchSpec, Json, RunRequest
 
 COUNT_SCRIPT: Final = """\
@@ -84,9 +85,12 @@ HINTS: Final = {
 
 @get("/runs/new", opt={"permission": "author"}, name="new run")
 async def new_run(request: HttpRequest) -> ASGIApp:
-    """Show the form: empty, an example, or filled like another run."""
+    """Show the form: empty, an example, or filled like another run; a backup has a builder of its own."""
     query = query_of(request)
-    values = await _filled(request, query)
+    other = await _other(request, query["from"]) if "from" in query else None
+    if other is not None and isinstance(other.request.spec, RsyncSpec):
+        return see_other(f"/backups/new?run={other.id}")
+    values = await _filled(request, query, other)
     return await form_page(request, values, (), origin=query.get("from", ""))
 
 
@@ -184,14 +188,15 @@ def _answer(run: Run) -> StoredAnswer:
     return StoredAnswer(status=303, body=f"/runs/{run.id}".encode(), headers={})
 
 
-async def _filled(request: HttpRequest, query: Mapping[str, str]) -> dict[str, str]:
+async def _filled(
+    request: HttpRequest, query: Mapping[str, str], run: Run | None
+) -> dict[str, str]:
     if (example := EXAMPLES.get(query.get("example", ""))) is not None:
         return DEFAULTS | example
-    if "from" not in query:
+    if run is None:
         kinds = [value for value, _ in KINDS]
         kind_asked = query.get("kind", "")
         return DEFAULTS | ({"kind": kind_asked} if kind_asked in kinds else {})
-    run = await _other(request, query["from"])
     values = values_of(run.request)
     pool = services_of(request).database.pool
     texts = kind.texts_of(run.request.spec)
