@@ -3,12 +3,10 @@
 from typing import Final
 
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.asking import REASON
 from perdure_api.pages.words import counted, duration, number
 from perdure_contract.objects import RunView
 
-REASON: Final = ActionInput(
-    name="reason", label="Reason", hint="If you like; it is kept with the event."
-)
 PLAIN: Final = {
     "resume": ("Resume this run?", "skip-forward"),
     "retry-now": ("Start this run now?", "play"),

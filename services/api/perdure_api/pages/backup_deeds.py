@@ -24,7 +24,7 @@ from perdure_api.once import StoredAnswer
 from perdure_api.pages.backup_form import BackupForm, request_json, trigger_json
 from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.quantities import write_seconds
-from perdure_api.pages.run_actions import idempotency_of
+from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.projections import jobs
 from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.writing import as_run_id

@@ -17,9 +17,9 @@ from perdure_api.once import StoredAnswer
 from perdure_api.pages.bulk_contexts import BulkQuestion, BulkRow
 from perdure_api.pages.bulk_words import MANY, action_of
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON, idempotency_of
 from perdure_api.pages.run_list_contexts import RunFilter
 from perdure_api.pages.runs import FILTERS, MOST_TEXT, filter_values, wanted_of, words_of
+from perdure_api.pages.sent_forms import idempotency_of, reason_of
 from perdure_api.pages.visit import csrf_of, first, frame_of, read_form, see_other, with_query
 from perdure_api.pages.words import counted, number
 from perdure_api.projections import bulk as bulks
@@ -82,7 +82,7 @@ async def start(request: HttpRequest) -> ASGIApp:
     if not run_ids:
         raise Refused("bad-query", "No run is chosen. Tick some on the list first.")
     options = Options(
-        reason=first(fields, "reason")[:MOST_REASON] or None,
+        reason=reason_of(fields),
         force=action == "cancel" and bool(first(fields, "force")),
         origin="beginning" if action == "restart" else None,
     )

@@ -7,12 +7,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
-from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.action_contexts import ActionPage
+from perdure_api.pages.asking import REASON, ask_before
 from perdure_api.pages.executor_contexts import ExecutorCard
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON
+from perdure_api.pages.sent_forms import reason_of
 from perdure_api.pages.timeline import slots_of
-from perdure_api.pages.visit import csrf_of, first, frame_of, go_on, read_form, wants_fragment
+from perdure_api.pages.visit import csrf_of, frame_of, go_on, read_form, wants_fragment
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import counted
 from perdure_api.projections.executors import get_executor, list_executors
@@ -52,26 +53,16 @@ async def ask_drain(request: HttpRequest, name: str) -> ASGIApp:
         icon="pause",
         tone="primary",
         csrf=csrf_of(request),
-        inputs=(
-            ActionInput(
-                name="reason", label="Reason", hint="If you like; it is kept with the event."
-            ),
-        ),
+        inputs=(REASON,),
     )
-    fragment = wants_fragment(request)
-    context = {
-        "frame": frame_of(request, page.title, "executors"),
-        "action": page,
-        "fragment": fragment,
-    }
-    return html("_action.html" if fragment else "action.html", context)
+    return ask_before(request, page, "executors")
 
 
 @post("/executors/{name:str}/drain", opt={"permission": "operate"}, name="drain")
 async def drain(request: HttpRequest, name: str) -> ASGIApp:
     """Have an executor take nothing new."""
     fields = await read_form(request)
-    reason = first(fields, "reason")[:MOST_REASON] or None
+    reason = reason_of(fields)
     await services_of(request).commands.drain_executor(caller_of(request), name, reason)
     return go_on(request, "/executors", f"Executor {name} takes nothing new")
 

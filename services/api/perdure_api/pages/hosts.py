@@ -10,7 +10,8 @@ from litestar.types import ASGIApp
 
 from perdure_api.backups import deletes, without_proof
 from perdure_api.errors import NotFoundError, Refused, Rejected
-from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.action_contexts import ActionPage
+from perdure_api.pages.asking import REASON, ask_before
 from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.host_contexts import HostCard, HostForm, HostsPage, HostUse
 from perdure_api.pages.host_form import (
@@ -24,15 +25,15 @@ from perdure_api.pages.host_form import (
     without_secrets,
 )
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON
+from perdure_api.pages.sent_forms import reason_of
 from perdure_api.pages.visit import (
     csrf_of,
     first,
     frame_of,
     from_htmx,
     go_on,
+    lead_on,
     read_form,
-    see_other,
     wants_fragment,
     whole_number,
 )
@@ -85,7 +86,7 @@ async def create_host(request: HttpRequest) -> ASGIApp:
         return _page(request, replace(form, problems=problems_of(refused.errors)))
     except Rejected as rejected:
         return _page(request, replace(form, problems=_said(rejected, "name")))
-    return _lead_on(request)
+    return lead_on(request, "/hosts")
 
 
 @get("/hosts/{name:str}/edit", opt={"permission": "admin"}, name="change a host")
@@ -124,7 +125,7 @@ async def save_host(request: HttpRequest, name: str) -> ASGIApp:
         return _page(request, replace(form, problems=problems_of(refused.errors)))
     except Rejected as rejected:
         return _page(request, replace(form, problems=_said(rejected, None)))
-    return _lead_on(request)
+    return lead_on(request, "/hosts")
 
 
 @get("/hosts/{name:str}/delete", opt={"permission": "admin"}, name="ask to delete a host")
@@ -149,26 +150,16 @@ async def ask_delete(request: HttpRequest, name: str) -> ASGIApp:
         tone="danger",
         csrf=csrf_of(request),
         expected_version=host.version,
-        inputs=(
-            ActionInput(
-                name="reason", label="Reason", hint="If you like; it is kept with the event."
-            ),
-        ),
+        inputs=(REASON,),
     )
-    fragment = from_htmx(request)
-    context = {
-        "frame": frame_of(request, page.title, "backups"),
-        "action": page,
-        "fragment": fragment,
-    }
-    return html("_action.html" if fragment else "action.html", context)
+    return ask_before(request, page, "backups")
 
 
 @post("/hosts/{name:str}/delete", opt={"permission": "admin"}, name="delete a host")
 async def delete_host(request: HttpRequest, name: str) -> ASGIApp:
     """Let a host be named no more."""
     host, fields = await _own(request, name), await read_form(request)
-    reason = first(fields, "reason")[:MOST_REASON] or None
+    reason = reason_of(fields)
     version = whole_number(first(fields, "expected_version"))
     await services_of(request).hosts.delete(
         caller_of(request), host.name, reason, expected_version=version
@@ -212,12 +203,6 @@ def _said(rejected: Rejected, field: str | None) -> tuple[Problem, ...]:
     if rejected.rejection.code == "version-conflict":
         message += " Open this page anew and change it then."
     return (Problem(field=field, label=LABELS[field] if field else "", message=message),)
-
-
-def _lead_on(request: HttpRequest) -> Reply:
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", b"/hosts"),))
-    return see_other("/hosts")
 
 
 def _page(request: HttpRequest, form: HostForm) -> Reply:

@@ -34,7 +34,7 @@ from perdure_api.pages.job_form import (
     values_of_job,
     values_of_run,
 )
-from perdure_api.pages.run_actions import idempotency_of
+from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
 from perdure_api.projections.run_detail import find_run

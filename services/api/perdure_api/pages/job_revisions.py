@@ -12,22 +12,12 @@ from perdure_api.errors import NotFoundError
 from perdure_api.job_commands import Saved
 from perdure_api.kinds.kind import HIDDEN
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.asking import ask_before
 from perdure_api.pages.job_contexts import ChangeRow, RevisionRow
-from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON
-from perdure_api.pages.visit import (
-    csrf_of,
-    first,
-    frame_of,
-    from_htmx,
-    query_of,
-    read_form,
-    see_other,
-    whole_number,
-)
+from perdure_api.pages.sent_forms import reason_of
+from perdure_api.pages.visit import csrf_of, first, lead_on, query_of, read_form, whole_number
 from perdure_api.pages.words import absolute, counted
 from perdure_api.projections import jobs, schedules
-from perdure_api.routes.replies import Reply
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_api.store.state import StreamRow
@@ -87,7 +77,7 @@ async def ask_rollback(request: HttpRequest, name: str) -> ASGIApp:
             REASON,
         ),
     )
-    return _answer(request, page)
+    return ask_before(request, page, "jobs")
 
 
 @post("/jobs/{name:str}/rollback", opt={"permission": "author"}, name="go back to a revision")
@@ -101,9 +91,9 @@ async def rollback(request: HttpRequest, name: str) -> ASGIApp:
         Saved(definition=wanted.definition, source="ui"),
         expected_version=whole_number(first(fields, "expected_version")),
         rolled_back_to=wanted.revision,
-        reason=first(fields, "reason")[:MOST_REASON] or None,
+        reason=reason_of(fields),
     )
-    return _gone_on(request, f"/jobs/{name}")
+    return lead_on(request, f"/jobs/{name}")
 
 
 @get("/jobs/{name:str}/delete", opt={"permission": "author"}, name="ask to delete a job")
@@ -122,7 +112,7 @@ async def ask_delete(request: HttpRequest, name: str) -> ASGIApp:
         tone="danger",
         inputs=(REASON,),
     )
-    return _answer(request, page)
+    return ask_before(request, page, "jobs")
 
 
 @post("/jobs/{name:str}/delete", opt={"permission": "author"}, name="delete a job")
@@ -133,10 +123,10 @@ async def delete(request: HttpRequest, name: str) -> ASGIApp:
         by,
         name,
         await schedules.schedules_of(services.database.pool, by.tenant, name),
-        reason=first(fields, "reason")[:MOST_REASON] or None,
+        reason=reason_of(fields),
         expected_version=whole_number(first(fields, "expected_version")),
     )
-    return _gone_on(request, "/jobs")
+    return lead_on(request, "/jobs")
 
 
 async def _revision(request: HttpRequest, name: str, text: str) -> tuple[StreamRow, RevisionView]:
@@ -161,19 +151,6 @@ def _question(request: HttpRequest, name: str, action: str, version: int) -> Act
         csrf=csrf_of(request),
         expected_version=version,
     )
-
-
-def _answer(request: HttpRequest, page: ActionPage) -> Reply:
-    fragment = from_htmx(request)
-    frame = frame_of(request, page.title, "jobs")
-    context = {"frame": frame, "action": page, "fragment": fragment}
-    return html("_action.html" if fragment else "action.html", context)
-
-
-def _gone_on(request: HttpRequest, path: str) -> Reply:
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", path.encode()),))
-    return see_other(path)
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [ask_rollback, rollback, ask_delete, delete]

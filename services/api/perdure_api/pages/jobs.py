@@ -20,16 +20,9 @@ from perdure_api.pages.forms.parameters import shown, typed_value
 from perdure_api.pages.job_contexts import JobPage, JobRow, JobsPage, ParameterInput
 from perdure_api.pages.job_revisions import revision_rows
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.schedule_words import looked_words
-from perdure_api.pages.visit import (
-    csrf_of,
-    first,
-    frame_of,
-    read_form,
-    see_other,
-    wants_fragment,
-)
+from perdure_api.pages.sent_forms import idempotency_of
+from perdure_api.pages.visit import csrf_of, first, frame_of, read_form, see_other, wants_fragment
 from perdure_api.pages.watching import watch_all
 from perdure_api.projections import jobs, run_list, schedules
 from perdure_api.projections.jobs_file import jobs_file

@@ -18,7 +18,6 @@ from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.preview import SHOWN_ITEMS, preview_of, preview_of_problems
 from perdure_api.pages.preview_contexts import Preview
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.run_form import (
     DEFAULTS,
     KINDS,
@@ -28,11 +27,13 @@ from perdure_api.pages.run_form import (
     typed,
     values_of,
 )
+from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.pages.visit import (
     csrf_of,
     first,
     frame_of,
     from_htmx,
+    lead_on,
     query_of,
     read_form,
     see_other,
@@ -129,9 +130,7 @@ async def request_run(request: HttpRequest) -> ASGIApp:
         return await form_page(request, values, found, origin=origin)
     result = done.result
     path = result.body.decode() if isinstance(result, StoredAnswer) else f"/runs/{result.id}"
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", path.encode()),))
-    return see_other(path)
+    return lead_on(request, path)
 
 
 @post("/runs/new/preview", opt={"permission": "author"}, name="preview of a run")

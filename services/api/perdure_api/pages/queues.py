@@ -11,14 +11,14 @@ from litestar.types import ASGIApp
 from perdure_api.errors import NotFoundError
 from perdure_api.fields import PATTERN_WORDS
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
+from perdure_api.pages.asking import REASON, ask_before
 from perdure_api.pages.queue_contexts import QueueCard
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON
+from perdure_api.pages.sent_forms import reason_of
 from perdure_api.pages.visit import (
     csrf_of,
     first,
     frame_of,
-    from_htmx,
     go_on,
     read_form,
     wants_fragment,
@@ -70,21 +70,7 @@ def queue_words(queue: QueueView) -> str:
 @get("/queues/new", opt={"permission": "operate"}, name="ask for a new queue")
 async def ask_new(request: HttpRequest) -> ASGIApp:
     """Ask for the name and the limits of a queue."""
-    return _ask(
-        request,
-        _limits(
-            QueueView(
-                name="",
-                concurrency=None,
-                rate_per_minute=None,
-                paused=False,
-                queued=0,
-                running=0,
-                version=0,
-            ),
-            csrf_of(request),
-        ),
-    )
+    return ask_before(request, _limits(_unlimited(""), csrf_of(request)), "queues")
 
 
 @post("/queues/new", opt={"permission": "operate"}, name="make a queue")
@@ -100,9 +86,9 @@ async def ask(request: HttpRequest, name: str, action: str) -> ASGIApp:
     queue = await get_queue(services_of(request).database.pool, _known(name))
     csrf = csrf_of(request)
     if action == "limits":
-        return _ask(request, _limits(queue, csrf))
+        return ask_before(request, _limits(queue, csrf), "queues")
     if action == "pause":
-        return _ask(request, _pause(queue, csrf))
+        return ask_before(request, _pause(queue, csrf), "queues")
     raise NotFoundError(action)
 
 
@@ -111,7 +97,7 @@ async def change(request: HttpRequest, name: str, action: str) -> ASGIApp:
     """Set limits, pause or resume."""
     fields = await read_form(request)
     commands, by = services_of(request).commands, caller_of(request)
-    reason = first(fields, "reason")[:MOST_REASON] or None
+    reason = reason_of(fields)
     match action:
         case "limits":
             return await _configure(request, _known(name), fields)
@@ -185,6 +171,18 @@ def _limits(queue: QueueView, csrf: str) -> ActionPage:
     )
 
 
+def _unlimited(name: str) -> QueueView:
+    return QueueView(
+        name=name,
+        concurrency=None,
+        rate_per_minute=None,
+        paused=False,
+        queued=0,
+        running=0,
+        version=0,
+    )
+
+
 def _pause(queue: QueueView, csrf: str) -> ActionPage:
     return ActionPage(
         title=f"Pause queue {queue.name}?",
@@ -196,48 +194,18 @@ def _pause(queue: QueueView, csrf: str) -> ActionPage:
         icon="pause",
         tone="primary",
         csrf=csrf,
-        inputs=(
-            ActionInput(
-                name="reason", label="Reason", hint="If you like; it is kept with the event."
-            ),
-        ),
+        inputs=(REASON,),
     )
-
-
-def _ask(request: HttpRequest, page: ActionPage, *, status: int = 200) -> Reply:
-    fragment = from_htmx(request)
-    context = {
-        "frame": frame_of(request, page.title, "queues"),
-        "action": page,
-        "fragment": fragment,
-    }
-    return html("_action.html" if fragment else "action.html", context, status=status)
 
 
 def _again(request: HttpRequest, name: str, fields: dict[str, list[str]], problem: str) -> Reply:
     """Show the question again with what was typed and what is wrong."""
     known = name if request.url.path != "/queues/new" else ""
-    empty = QueueView(
-        name=known,
-        concurrency=None,
-        rate_per_minute=None,
-        paused=False,
-        queued=0,
-        running=0,
-        version=0,
+    page = _limits(_unlimited(known), csrf_of(request))
+    inputs = tuple(replace(i, value=first(fields, i.name)) for i in page.inputs)
+    return ask_before(
+        request, replace(page, inputs=inputs, problem_text=problem), "queues", status=422
     )
-    page = _limits(empty, csrf_of(request))
-    inputs = tuple(
-        ActionInput(
-            name=i.name,
-            label=i.label,
-            value=first(fields, i.name),
-            hint=i.hint,
-            required=i.required,
-        )
-        for i in page.inputs
-    )
-    return _ask(request, replace(page, inputs=inputs, problem_text=problem), status=422)
 
 
 HANDLERS: Final[list[HTTPRouteHandler]] = [queues_page, ask_new, make, ask, change]

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
 from perdure_api.kinds import kind
+from perdure_api.pages.action_buttons import action_buttons, action_menu
 from perdure_api.pages.content import text_of
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
@@ -19,7 +20,6 @@ from perdure_api.pages.log_contexts import LogPane
 from perdure_api.pages.log_pane import log_pane, log_query
 from perdure_api.pages.metrics import metrics_pane
 from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import action_buttons, action_menu
 from perdure_api.pages.run_backup import backup_of
 from perdure_api.pages.run_contexts import RunPage, RunTab
 from perdure_api.pages.run_history_contexts import EventRow, Story

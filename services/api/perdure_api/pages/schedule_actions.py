@@ -14,23 +14,18 @@ from perdure_api.domain.triggers import read_zone
 from perdure_api.errors import Refused
 from perdure_api.once import StoredAnswer
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
-from perdure_api.pages.rendering import html
-from perdure_api.pages.run_actions import MOST_REASON, idempotency_of
+from perdure_api.pages.asking import REASON, ask_before
 from perdure_api.pages.schedule_words import OUTCOMES
 from perdure_api.pages.schedules import asked
-from perdure_api.pages.visit import csrf_of, first, frame_of, from_htmx, go_on, read_form, see_other
+from perdure_api.pages.sent_forms import idempotency_of, reason_of
+from perdure_api.pages.visit import csrf_of, first, go_on, lead_on, read_form
 from perdure_api.pages.words import counted
 from perdure_api.projections import schedules
-from perdure_api.routes.replies import Reply
 from perdure_api.routes.schedules import Backfill, times_between
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services
 from perdure_api.store import event_log
 from perdure_contract.jobs import FireView, ScheduleView
-
-REASON: Final = ActionInput(
-    name="reason", label="Reason", hint="If you like; it is kept with the event."
-)
 
 
 @get(
@@ -42,14 +37,14 @@ async def ask(request: HttpRequest) -> ASGIApp:
     """Ask before something is done: in a dialog, or without scripts on a page of its own."""
     _, schedule = await asked(request)
     question = QUESTIONS[request.url.path.rpartition("/")[2]]
-    return _answer(request, question(schedule, csrf_of(request)))
+    return ask_before(request, question(schedule, csrf_of(request)), "schedules")
 
 
 @post("/schedules/{id:str}/pause", opt={"permission": "operate"}, name="pause a schedule")
 async def pause(request: HttpRequest) -> ASGIApp:
     """Let a schedule fire no more until it is resumed."""
     services, schedule = await asked(request)
-    reason = first(await read_form(request), "reason")[:MOST_REASON] or None
+    reason = reason_of(await read_form(request))
     await services.schedules.pause(caller_of(request), schedule.id, reason)
     return go_on(request, f"/schedules/{schedule.id}", f"A schedule of {schedule.job} is paused")
 
@@ -73,9 +68,7 @@ async def trigger(request: HttpRequest) -> ASGIApp:
     )
     result = done.result
     path = result.body.decode() if isinstance(result, StoredAnswer) else f"/runs/{result.id}"
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", path.encode()),))
-    return see_other(path)
+    return lead_on(request, path)
 
 
 @post("/schedules/{id:str}/backfill", opt={"permission": "operate"}, name="backfill a schedule")
@@ -89,7 +82,9 @@ async def backfill(request: HttpRequest) -> ASGIApp:
         words = " ".join(fault.message for fault in refused.errors) or refused.detail
         page = _backfill(schedule, csrf_of(request))
         inputs = tuple(replace(i, value=first(fields, i.name)) for i in page.inputs)
-        return _answer(request, replace(page, inputs=inputs, problem_text=words), status=422)
+        return ask_before(
+            request, replace(page, inputs=inputs, problem_text=words), "schedules", status=422
+        )
     return go_on(request, f"/schedules/{schedule.id}", _told(became))
 
 
@@ -99,18 +94,18 @@ async def ask_delete(request: HttpRequest) -> ASGIApp:
     _, schedule = await asked(request)
     lines = ("It fires no more. Its runs stay, and so does what is on record.",)
     page = _question(schedule, csrf_of(request), "delete", "Delete this schedule?", lines, "Delete")
-    return _answer(request, replace(page, icon="x", tone="danger", inputs=(REASON,)))
+    return ask_before(
+        request, replace(page, icon="x", tone="danger", inputs=(REASON,)), "schedules"
+    )
 
 
 @post("/schedules/{id:str}/delete", opt={"permission": "author"}, name="delete a schedule")
 async def delete(request: HttpRequest) -> ASGIApp:
     """Delete a schedule, and go to the others."""
     services, schedule = await asked(request)
-    reason = first(await read_form(request), "reason")[:MOST_REASON] or None
+    reason = reason_of(await read_form(request))
     await services.schedules.delete(caller_of(request), schedule.id, reason)
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", b"/schedules"),))
-    return see_other("/schedules")
+    return lead_on(request, "/schedules")
 
 
 async def _backfilled(
@@ -190,13 +185,6 @@ QUESTIONS: Final[dict[str, Callable[[ScheduleView, str], ActionPage]]] = {
     "trigger": _trigger,
     "backfill": _backfill,
 }
-
-
-def _answer(request: HttpRequest, page: ActionPage, *, status: int = 200) -> Reply:
-    fragment = from_htmx(request)
-    frame = frame_of(request, page.title, "schedules")
-    context = {"frame": frame, "action": page, "fragment": fragment}
-    return html("_action.html" if fragment else "action.html", context, status=status)
 
 
 def _place_of(run: Run) -> StoredAnswer:

@@ -28,8 +28,8 @@ from perdure_api.pages.job_form import (
     typed,
     values_of_schedule,
 )
-from perdure_api.pages.run_actions import idempotency_of
 from perdure_api.pages.schedules import asked
+from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
 from perdure_api.security.access import HttpRequest, caller_of

@@ -146,6 +146,13 @@ def see_other(path: str, *headers: Header) -> Reply:
     return Reply(status=303, headers=((b"location", path.encode()), *headers))
 
 
+def lead_on(request: HttpRequest, path: str) -> Reply:
+    """Lead on to another page after a form, whether a script sent it or not."""
+    if from_htmx(request):
+        return Reply(headers=((b"hx-redirect", path.encode()),))
+    return see_other(path)
+
+
 def go_on(request: HttpRequest, path: str, text: str) -> Reply:
     """Answer a form that was carried out: a redirect, or for htmx a toast and a signal to look again."""
     if not from_htmx(request):
