@@ -21,7 +21,8 @@ from perdure_api.pages.backup_options import ALL
 from perdure_api.pages.backup_picture import picture, put_through, typed_paths
 from perdure_api.pages.backup_standing import overdue, strip, strip_words
 from perdure_api.pages.directories import OUTSIDE, look, names_in, paths_in
-from perdure_api.pages.job_form import read_definition, saved_definition, values_of_job
+from perdure_api.pages.job_filling import values_of_job
+from perdure_api.pages.job_reading import read_definition, saved_definition
 from perdure_api.pages.run_backup import statistics_words
 from perdure_api.projections.backups import Day
 from perdure_contract.jobs import JobDefinition, JobView, ScheduleView

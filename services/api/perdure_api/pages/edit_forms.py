@@ -1,6 +1,6 @@
 """The forms of jobs and schedules as they are shown, previewed and led back to when something is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from zoneinfo import available_timezones
@@ -16,21 +16,11 @@ from perdure_api.once import StoredAnswer
 from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.forms.parameters import typed_rows, with_blanks
 from perdure_api.pages.job_contexts import PlanPreview
-from perdure_api.pages.job_form import (
-    BLANKS,
-    JobForm,
-    led_to_job,
-    led_to_schedule,
-    read_schedule,
-    typed,
-)
+from perdure_api.pages.job_form import BLANKS, JobForm, typed
 from perdure_api.pages.job_preview import preview_of_form
+from perdure_api.pages.job_reading import led_to_job, led_to_schedule, read_schedule
 from perdure_api.pages.rendering import html
-from perdure_api.pages.visit import (
-    csrf_of,
-    frame_of,
-    read_form,
-)
+from perdure_api.pages.visit import csrf_of, frame_of, read_form
 from perdure_api.projections import jobs
 from perdure_api.projections.queues import list_queues
 from perdure_api.routes.replies import Reply
@@ -40,6 +30,9 @@ from perdure_api.store import event_log
 from perdure_api.store.state import StreamRow
 from perdure_contract.identifiers import stream_key
 from perdure_contract.jobs import SchedulePlan
+
+Lead = Callable[[Sequence[FieldError], Mapping[str, str]], list[Problem]]
+"""Leads faults to the fields of a form."""
 
 
 async def planned(
@@ -93,8 +86,20 @@ async def show(request: HttpRequest, form: JobForm) -> Reply:
     return html("job_form.html", context, status=422 if form.problems else 200)
 
 
-def rejected_problems(rejected: Rejected, values: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Lead a rejection to the fields it is about."""
+async def saved(
+    saving: Awaitable[object], values: Mapping[str, str], lead: Lead
+) -> tuple[Problem, ...]:
+    """Save what was read; give what stood in the way, at its fields, or nothing when it is saved."""
+    try:
+        await saving
+    except Refused as refused:
+        return tuple(lead(refused.errors, values))
+    except Rejected as rejected:
+        return _rejected(rejected, values)
+    return ()
+
+
+def _rejected(rejected: Rejected, values: Mapping[str, str]) -> tuple[Problem, ...]:
     rejection = rejected.rejection
     if rejection.code == "already-exists":
         return tuple(led_to_job([FieldError("/name", rejection.code, rejection.message)], values))

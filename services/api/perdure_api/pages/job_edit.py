@@ -1,6 +1,6 @@
 """Jobs made and changed by people: the form, what it would do, and saving it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -9,32 +9,24 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.domain.job import Job
-from perdure_api.errors import NotFoundError, Refused, Rejected
+from perdure_api.errors import NotFoundError, Refused
 from perdure_api.job_commands import Saved
+from perdure_api.job_drafts import JobDraft
 from perdure_api.kinds import kind
 from perdure_api.pages.content import text_of
-from perdure_api.pages.edit_forms import (
-    nothing,
-    own_job,
-    planned,
-    previewed,
-    rejected_problems,
-    show,
-)
+from perdure_api.pages.edit_forms import Lead, nothing, own_job, planned, previewed, saved, show
+from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.forms import parameters
 from perdure_api.pages.forms.parameters import rows_of, typed_rows
-from perdure_api.pages.job_form import (
-    DEFAULTS,
-    JobForm,
+from perdure_api.pages.job_filling import values_of_job, values_of_run
+from perdure_api.pages.job_form import DEFAULTS, JobForm, typed
+from perdure_api.pages.job_reading import (
     led_to_job,
     led_to_schedule,
     read_definition,
     saved_definition,
-    typed,
-    values_of_job,
-    values_of_run,
 )
-from perdure_api.pages.sent_forms import idempotency_of
+from perdure_api.pages.sent_forms import MOST_REASON, idempotency_of
 from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
 from perdure_api.projections.run_detail import find_run
@@ -76,27 +68,21 @@ async def create_job(request: HttpRequest) -> ASGIApp:
         problems += wrong
     if draft is None or problems:
         return await show(request, replace(form, problems=problems))
-    by = caller_of(request)
-    try:
-        definition = await services.with_job_input(by, draft.name, saved_definition(draft))
-    except Refused as refused:
-        return await show(
-            request, replace(form, problems=tuple(led_to_job(refused.errors, values)))
-        )
-    try:
-        await services.jobs.create(
-            by,
+    problems = await _save(
+        request,
+        draft,
+        values,
+        lambda made: services.jobs.create(
+            caller_of(request),
             draft.name,
-            Saved(definition=definition, source="ui"),
+            made,
             plan=plan,
             idempotency=idempotency_of(fields, "/jobs/new", nothing),
-        )
-    except Refused as refused:
-        return await show(
-            request, replace(form, problems=tuple(led_to_schedule(refused.errors, values)))
-        )
-    except Rejected as rejected:
-        return await show(request, replace(form, problems=rejected_problems(rejected, values)))
+        ),
+        led_to_schedule,
+    )
+    if problems:
+        return await show(request, replace(form, problems=problems))
     return see_other(f"/jobs/{draft.name}")
 
 
@@ -128,24 +114,38 @@ async def revise_job(request: HttpRequest, name: str) -> ASGIApp:
     draft, problems = read_definition(values, rows)
     if draft is None:
         return await show(request, replace(form, problems=problems))
-    try:
-        definition = await services.with_job_input(
-            caller_of(request), name, saved_definition(draft)
-        )
-        await services.jobs.revise(
+    problems = await _save(
+        request,
+        draft,
+        values,
+        lambda made: services.jobs.revise(
             caller_of(request),
             name,
-            Saved(definition=definition, source="ui"),
+            made,
             expected_version=version,
-            reason=values["reason"].strip()[:500] or None,
-        )
-    except Refused as refused:
-        return await show(
-            request, replace(form, problems=tuple(led_to_job(refused.errors, values)))
-        )
-    except Rejected as rejected:
-        return await show(request, replace(form, problems=rejected_problems(rejected, values)))
+            reason=values["reason"].strip()[:MOST_REASON] or None,
+        ),
+        led_to_job,
+    )
+    if problems:
+        return await show(request, replace(form, problems=problems))
     return see_other(f"/jobs/{name}")
+
+
+async def _save(
+    request: HttpRequest,
+    draft: JobDraft,
+    values: Mapping[str, str],
+    save: Callable[[Saved], Awaitable[object]],
+    lead: Lead,
+) -> tuple[Problem, ...]:
+    """Store the items of a job and save it; give what stood in the way, at its fields."""
+    services, by = services_of(request), caller_of(request)
+    try:
+        definition = await services.with_job_input(by, draft.name, saved_definition(draft))
+    except Refused as refused:
+        return tuple(led_to_job(refused.errors, values))
+    return await saved(save(Saved(definition=definition, source="ui")), values, lead)
 
 
 def _job_form(values: Mapping[str, str]) -> JobForm:

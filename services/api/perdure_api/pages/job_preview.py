@@ -11,7 +11,7 @@ from perdure_api.job_drafts import preview as look_ahead
 from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.job_contexts import PlanPreview
-from perdure_api.pages.job_form import led_to_schedule, read_definition, read_schedule
+from perdure_api.pages.job_reading import led_to_schedule, read_definition, read_schedule
 from perdure_api.pages.preview import preview_of
 from perdure_contract.jobs import PreviewView
 

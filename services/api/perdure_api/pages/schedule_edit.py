@@ -9,25 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.domain.job import Job
-from perdure_api.errors import Refused, Rejected
-from perdure_api.pages.edit_forms import (
-    nothing,
-    own_job,
-    planned,
-    previewed,
-    rejected_problems,
-    show,
-)
+from perdure_api.pages.edit_forms import nothing, own_job, planned, previewed, saved, show
 from perdure_api.pages.form_contexts import Problem
-from perdure_api.pages.job_form import (
-    DEFAULTS,
-    JobForm,
-    given_of,
-    inputs_of,
-    led_to_schedule,
-    typed,
-    values_of_schedule,
-)
+from perdure_api.pages.job_filling import inputs_of, values_of_schedule
+from perdure_api.pages.job_form import DEFAULTS, JobForm, typed
+from perdure_api.pages.job_reading import given_of, led_to_schedule
 from perdure_api.pages.schedules import asked
 from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
@@ -55,16 +41,15 @@ async def create_schedule(request: HttpRequest, name: str) -> ASGIApp:
     values, given = typed(fields), given_of(job.definition.params, fields)
     plan, problems = await planned(services, values, name, given)
     if plan is not None:
-        try:
-            await services.schedules.create(
-                caller_of(request),
-                plan,
-                source="ui",
-                idempotency=idempotency_of(fields, f"/jobs/{name}/schedules/new", nothing),
-            )
-            return see_other(f"/jobs/{name}")
-        except Refused as refused:
-            problems = tuple(led_to_schedule(refused.errors, values))
+        saving = services.schedules.create(
+            caller_of(request),
+            plan,
+            source="ui",
+            idempotency=idempotency_of(fields, f"/jobs/{name}/schedules/new", nothing),
+        )
+        problems = await saved(saving, values, led_to_schedule)
+    if not problems:
+        return see_other(f"/jobs/{name}")
     return await show(request, _schedule_form(job, values, given, problems))
 
 
@@ -88,19 +73,16 @@ async def revise_schedule(request: HttpRequest) -> ASGIApp:
     version = whole_number(first(fields, "expected_version"))
     plan, problems = await planned(services, values, schedule.job, given)
     if plan is not None:
-        try:
-            await services.schedules.revise(
-                caller_of(request),
-                schedule.id,
-                plan,
-                enabled=schedule.enabled,
-                expected_version=version,
-            )
-            return see_other(f"/schedules/{schedule.id}")
-        except Refused as refused:
-            problems = tuple(led_to_schedule(refused.errors, values))
-        except Rejected as rejected:
-            problems = rejected_problems(rejected, values)
+        saving = services.schedules.revise(
+            caller_of(request),
+            schedule.id,
+            plan,
+            enabled=schedule.enabled,
+            expected_version=version,
+        )
+        problems = await saved(saving, values, led_to_schedule)
+    if not problems:
+        return see_other(f"/schedules/{schedule.id}")
     form = _schedule_form(job, values, given, problems)
     return await show(request, _of(form, schedule.id, version))
 
