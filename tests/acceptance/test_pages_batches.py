@@ -109,6 +109,9 @@ def test_items_are_found_taken_along_and_looked_at_without_scripts(
         href = page.get_by_role("link", name="CSV").get_attribute("href")
         file = page.request.get(running_system.endpoint.url + str(href)).text().splitlines()
         assert [line.split(",")[1] for line in file] == ["key", "k two", "k three"]
+        further = f"{running_system.endpoint.url}/runs/{run}/items/search?q=k+t&after=2"
+        rows = page.request.get(further).text()
+        assert ("k three" in rows, "k two" in rows, "<html" in rows) == (True, False, False)
 
         page.get_by_role("link", name="Item 2").click()
         expect(page.locator("h1")).to_have_text("Item 2, k two")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from perdure_api.pages.chart_contexts import BarPiece
 from perdure_api.pages.link_contexts import Link
-from perdure_contract.objects import ItemCountsView, ItemView
+from perdure_contract.objects import ItemCountsView, ItemView, RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,10 @@ class ItemsPane:
     """The first page, from a later one."""
     next_href: str | None
     """The page after this one."""
+    page_words: str
+    """How long a page is, or how far a search has come that has taken long."""
+    seek_href: str | None
+    """Where a search goes on by itself that has found nothing so far."""
     csv_href: str
     """All that is listed, as a file."""
     holds_still: bool
@@ -65,6 +69,16 @@ class ItemsPane:
     """What running all failed items again is called; none when that is not legal now."""
     past: bool
     """Whether the run is shown as it was: items are shown as they are now, so not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsSought:
+    """Items without the page around them."""
+
+    run: RunView
+    """Their run."""
+    items: ItemsPane
+    """What was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

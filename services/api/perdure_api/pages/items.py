@@ -1,6 +1,7 @@
 """The items of a batch on its page: how they stand, one page of them, and what failed once more."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, get_args
 
 import asyncpg
@@ -10,16 +11,18 @@ from litestar.types import ASGIApp
 
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
-from perdure_api.pages.item_contexts import ItemRow, ItemsBar, ItemsPane
+from perdure_api.pages.item_contexts import ItemRow, ItemsBar, ItemsPane, ItemsSought
 from perdure_api.pages.link_contexts import Link
+from perdure_api.pages.rendering import html
 from perdure_api.pages.timeline import bar_pieces
 from perdure_api.pages.visit import query_of, whole_number, with_query
 from perdure_api.pages.words import counted, number
 from perdure_api.projections.items import ItemOutcome, ItemPage, items_csv, items_page
-from perdure_api.projections.run_detail import find_run
+from perdure_api.projections.run_detail import find_run, run_view
 from perdure_api.routes.items import items_download
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
+from perdure_api.security.roles import may
 from perdure_api.services import services_of
 from perdure_contract.objects import ItemCountsView, ItemView, RunView
 
@@ -83,6 +86,10 @@ async def items_pane(
         clear_href=f"{path}?tab=items" if filtered else None,
         first_href=asked.address(path, tab="items") if asked.after else None,
         next_href=asked.address(path, tab="items", after=page.next) if page.next else None,
+        page_words=_page_words(run, page),
+        seek_href=None
+        if page.items or page.next is None
+        else asked.address(f"{path}/items/search", after=page.next),
         csv_href=asked.address(f"{path}/items.csv"),
         holds_still=filtered,
         retry_href=f"{path}/retry-items",
@@ -139,6 +146,27 @@ def _words(asked: Asked, page: ItemPage) -> str:
     return words
 
 
+def _page_words(run: Run, page: ItemPage) -> str:
+    if page.next is None or len(page.items) == PAGE or run.items is None:
+        return f"{PAGE} a page, by number"
+    return f"Looked at items up to {number(int(page.next))} of {number(run.items.total)} so far"
+
+
+@get("/runs/{run_id:str}/items/search", opt={"permission": "view"}, name="search of items")
+async def search_items(request: HttpRequest, run_id: str) -> ASGIApp:
+    """Go on with a search in the page: what follows of it, without the page around it."""
+    database, caller = services_of(request).database, caller_of(request)
+    found = await find_run(database, caller.tenant, as_run_id(run_id))
+    if found is None:
+        raise NotFoundError(run_id)
+    view = run_view(found.run, found.now, found.live)
+    operates = may(caller.role, "operate")
+    pane = await items_pane(database.pool, found.run, view, query_of(request), operates=operates)
+    # Nothing was found before this, so there is no earlier page to go back to.
+    sought = ItemsSought(run=view, items=replace(pane, first_href=None))
+    return html("_items_rows.html", {"run_page": sought})
+
+
 @get("/runs/{run_id:str}/items.csv", opt={"permission": "view"}, name="items as a file")
 async def download_items(request: HttpRequest, run_id: str) -> ASGIApp:
     """Give all items that pass a filter as CSV, however many there are."""
@@ -151,4 +179,4 @@ async def download_items(request: HttpRequest, run_id: str) -> ASGIApp:
     return items_download(found.run.id, source)
 
 
-HANDLERS: Final[list[HTTPRouteHandler]] = [download_items]
+HANDLERS: Final[list[HTTPRouteHandler]] = [search_items, download_items]

@@ -172,11 +172,10 @@ def _adds(reason: WhyView, story: Story) -> bool:
 
 
 def _here(run: RunView, query: Mapping[str, str], log: LogPane | None) -> str:
-    kept = {
-        name: value
-        for name, value in query.items()
-        if name not in ("shown", "line", "after", "before")
-    }
+    left_out = {"shown", "line", "before"}
+    if query.get("tab") != "items":
+        left_out.add("after")  # a page of items stays the one that is looked at
+    kept = {name: value for name, value in query.items() if name not in left_out}
     return with_query(f"/runs/{run.id}", {**kept, "shown": log.attempt if log is not None else ""})
 
 

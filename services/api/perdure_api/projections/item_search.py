@@ -43,7 +43,7 @@ WHERE run_id = $1::text::uuid AND outcome = 'failed' AND ordinal > $2 AND ordina
 AND strpos(lower(error), $4) > 0 ORDER BY ordinal LIMIT $5"""
 
 _NAMED: Final = """
-SELECT first_ordinal, last_ordinal FROM perdure.input_chunks
+SELECT first_ordinal, last_ordinal, keys IS NULL FROM perdure.input_chunks
 WHERE input = $1::text::uuid AND last_ordinal > $2 AND first_ordinal <= $3
 AND (keys IS NULL AND $5 OR strpos(coalesce(folded, keys), $4) > 0) ORDER BY first_ordinal"""
 
@@ -134,19 +134,23 @@ class _Looking:
             if at and self.took_long:
                 upto = chunks[at - 1][1]
                 break
-            group = [chunk[0] for chunk in chunks[at : at + CHUNKS_AT_ONCE]]
-            for item in await self._named(group, after, upto):
+            for item in await self._named(chunks[at : at + CHUNKS_AT_ONCE], after, upto):
                 found[item.ordinal] = item
                 named += 1
         fitting = [found[ordinal] for ordinal in sorted(found) if ordinal <= upto]
         return Found(tuple(fitting[:limit]), upto)
 
-    async def _named(self, chunks: Sequence[int], after: int, upto: int) -> list[ItemView]:
+    async def _named(
+        self, chunks: Sequence[asyncpg.Record], after: int, upto: int
+    ) -> list[ItemView]:
         """Give all items of some chunks that fit by key."""
         wanted = self._wanted
+        found = [(first, last, None) for first, last, numbered in chunks if numbered]
+        if named := [first for first, _, numbered in chunks if not numbered]:
+            found += await self._pool.fetch(_KEYS, self._ref.input, named)
         keys = {
             ordinal: key
-            for first, last, names in await self._pool.fetch(_KEYS, self._ref.input, chunks)
+            for first, last, names in found
             for ordinal, key in enumerate(keys_in(first, last, names), first)
             if after < ordinal <= upto and wanted.text in key.lower()
         }
