@@ -156,6 +156,11 @@ def test_a_host_is_saved_named_changed_and_deleted(
         expect(page.locator("#dialog")).to_contain_text("1 backup names it: far.")
         page.get_by_role("button", name="Delete").click()
         expect(page.locator("#hosts")).to_contain_text("No hosts yet")
+        someone.goes_to("/backups/far")
+        expect(page.locator("#backup")).to_contain_text("Its host is not saved any more.")
+        page.get_by_role("link", name="Change").click()
+        expect(page.locator("#f-host")).to_have_value("offsite")
+        expect(page.locator("#preview")).to_contain_text("There is no saved host so named.")
         client.delete("/api/jobs/far").raise_for_status()
 
 

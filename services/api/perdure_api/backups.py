@@ -7,7 +7,7 @@ then. The executor looks at the roots again, on the files as they are when it st
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import asyncpg
 from msgspec import Struct
@@ -37,6 +37,10 @@ SELECT 1 FROM perdure.dry_runs WHERE tenant = $1 AND run_id = $2::text::uuid
 HAVING count(*) > 0 AND NOT bool_or(fingerprint = $3)"""
 NOTE_DRY_RUN: Final = """
 INSERT INTO perdure.dry_runs (tenant, fingerprint, run_id) VALUES ($1, $2, $3::text::uuid)"""
+
+
+HostStanding = Literal["fits", "changed", "gone"]
+"""Of the saved host that a backup names: as its dry run saw it, not so any more, not saved any more."""
 
 
 class Backup(Struct, frozen=True):
@@ -205,15 +209,17 @@ async def granted(pool: asyncpg.Pool, tenant: str, run_id: str, spec: RsyncSpec)
     return Granted(spec)
 
 
-async def without_proof(
+async def hosts_of_jobs(
     pool: asyncpg.Pool, tenant: str, jobs: Mapping[str, RsyncSpec]
-) -> frozenset[str]:
-    """Give the jobs whose saved host is not what it was when their dry run was done."""
+) -> dict[str, HostStanding]:
+    """Tell of each job whether it would be refused because of its saved host."""
     checked = {name: Backup("", spec, proven=True) for name, spec in jobs.items()}
     checks = BackupChecks(tenant, (), list(checked.values()))
     await checks.look_up(pool)
-    return frozenset(
-        name
-        for name, backup in checked.items()
-        if checks.has_host(backup.spec) and checks.lacks_proof(backup)
-    )
+    return {name: _standing(checks, backup) for name, backup in checked.items()}
+
+
+def _standing(checks: BackupChecks, backup: Backup) -> HostStanding:
+    if not checks.has_host(backup.spec):
+        return "gone"
+    return "changed" if checks.lacks_proof(backup) else "fits"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from perdure_api.backups import without_proof
+from perdure_api.backups import HostStanding, hosts_of_jobs
 from perdure_api.domain.overdue import overdue_since
 from perdure_api.domain.run import Run
 from perdure_api.pages.words import absolute, counted, moment, size
@@ -21,7 +21,10 @@ WORST_FIRST: Final = (
     "scheduled", "waiting", "completed",
 )  # fmt: skip
 """Which state a day is shown by, when its runs are in several."""
-GOOD_NAMES: Final = frozenset(backups.GOOD)
+HOST_TROUBLES: Final[dict[HostStanding, str]] = {
+    "changed": "Its host was changed: a new dry run is needed.",
+    "gone": "Its host is not saved any more.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,8 @@ class Backup:
     """The soonest fire time."""
     overdue_at: datetime | None
     """From when on it is overdue; none when it is not."""
-    unproven: bool
-    """Whether its saved host is not what its dry run saw: it is refused until there is another."""
+    host: HostStanding
+    """Whether it is refused because of its saved host: until another dry run, or another host."""
 
     @property
     def size(self) -> str:
@@ -71,8 +74,8 @@ class Backup:
     @property
     def trouble(self) -> str:
         """What is wrong with it, in words; empty when nothing is."""
-        if self.unproven:
-            return "Its host was changed: a new dry run is needed."
+        if self.host != "fits":
+            return HOST_TROUBLES[self.host]
         if self.overdue_at is not None:
             began = _began(self.last_good)
             if began is None:
@@ -93,7 +96,7 @@ async def standing_of(
     good = await backups.last_good(db, tenant, names)
     last = await backups.last_run(db, tenant, names)
     specs = {job.name: job.spec for job in jobs if isinstance(job.spec, RsyncSpec)}
-    unproven = await without_proof(db.pool, tenant, specs)
+    hosts = await hosts_of_jobs(db.pool, tenant, specs)
     cells = {job.name: strip(days[job.name], now.astimezone(UTC).date()) for job in jobs}
     return tuple(
         Backup(
@@ -105,7 +108,7 @@ async def standing_of(
             last=last.get(job.name),
             next_at=_next(planned[job.name]),
             overdue_at=overdue(job, planned[job.name], _began(good.get(job.name)), now),
-            unproven=job.name in unproven,
+            host=hosts.get(job.name, "fits"),
         )
         for job in jobs
     )

@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from perdure_api.backups import deletes, without_proof
+from perdure_api.backups import deletes, hosts_of_jobs
 from perdure_api.errors import NotFoundError, Refused, Rejected
 from perdure_api.pages.action_contexts import ActionPage
 from perdure_api.pages.asking import REASON, ask_before
@@ -179,11 +179,11 @@ async def _uses(request: HttpRequest) -> dict[str, tuple[HostUse, ...]]:
     pool, tenant = services_of(request).database.pool, caller_of(request).tenant
     made = await backups.backup_jobs(pool, tenant, limit=MOST)
     specs = {job.name: job.spec for job in made if isinstance(job.spec, RsyncSpec)}
-    unproven = await without_proof(pool, tenant, specs)
+    standing = await hosts_of_jobs(pool, tenant, specs)
     uses: dict[str, tuple[HostUse, ...]] = {}
     for job, spec in specs.items():
         if spec.host is not None:
-            use = HostUse(job=job, deletes=deletes(spec), unproven=job in unproven)
+            use = HostUse(job=job, deletes=deletes(spec), unproven=standing[job] == "changed")
             uses[spec.host] = (*uses.get(spec.host, ()), use)
     return uses
 
