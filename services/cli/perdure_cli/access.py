@@ -53,11 +53,7 @@ def login(*, as_json: bool) -> None:
         return await issue_login_link(connection, base_url=base)
 
     link = on_database(issue)
-    out = Output(as_json=as_json)
-    if as_json:
-        out.value({"login_url": link})
-    else:
-        out.line(link)
+    Output(as_json=as_json).told({"login_url": link}, link)
 
 
 @click.group()
@@ -104,11 +100,8 @@ def list_tokens(*, as_json: bool) -> None:
         return [Token(**dict(row)) for row in rows]
 
     found = on_database(read)
-    out = Output(as_json=as_json)
-    if as_json:
-        out.value({"items": found, "next": None})
-        return
-    out.columns(
+    Output(as_json=as_json).listed(
+        {"items": found, "next": None},
         ["TOKEN", "ROLE", "CREATED", "LAST USED", "EXPIRES", "REVOKED", "NAME"],
         [
             (t.id, t.role, *map(_short, (t.created_at, t.last_used_at, t.expires_at, t.revoked_at)),
@@ -136,10 +129,7 @@ def revoke(*, token_id: str, reason: str | None, as_json: bool) -> None:
         message = f"There is no token {token_id}: `perdure token list` shows them."
         raise WrongUse(message) from error
     out = Output(as_json=as_json)
-    if as_json:
-        out.value({"id": token_id, "revoked": True})
-    else:
-        out.line(f"Token {token_id} is revoked.")
+    out.told({"id": token_id, "revoked": True}, f"Token {token_id} is revoked.")
 
 
 def _command(act: Callable[[Commands], Awaitable[T]]) -> T:

@@ -91,15 +91,12 @@ def items(
         click.echo(talk.client.items_csv(run_id, outcome=outcome, q=q), nl=False)
         return
     page = talk.client.items(run_id, outcome=outcome, q=q, limit=limit, after=after)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["ITEM", "KEY", "OUTCOME", "TRIES", "ATTEMPT", "ERROR"],
         [(i.ordinal, i.key, i.outcome, i.tries, i.attempt, i.error) for i in page.items],
+        following=page.next,
     )
-    if page.next is not None:
-        talk.out.note(f"There are more: --after {page.next}")
 
 
 @click.command("retry-items")

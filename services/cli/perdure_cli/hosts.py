@@ -65,10 +65,7 @@ def save(
 def delete(talk: Talk, *, name: str, reason: str | None) -> None:
     """Delete a host; runs that name it and start later are refused."""
     gone = talk.client.delete_host(name, reason=reason)
-    if talk.out.as_json:
-        talk.out.value(gone)
-    else:
-        talk.out.line(gone.name)
+    talk.out.told(gone, gone.name)
 
 
 def _tell(talk: Talk, found: HostView) -> None:

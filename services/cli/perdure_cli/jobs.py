@@ -33,10 +33,8 @@ job.add_command(schema)
 def list_jobs(talk: Talk) -> None:
     """List the jobs by name."""
     page = talk.client.list_jobs(limit=500)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["JOB", "REVISION", "ENABLED", "SOURCE", "QUEUE", "DESCRIPTION"],
         [(j.name, j.revision, j.enabled, j.source, j.queue, j.description) for j in page.items],
     )
@@ -108,10 +106,7 @@ def save(
 def delete(talk: Talk, *, name: str, reason: str | None) -> None:
     """Delete a job with its schedules; its runs stay."""
     deleted = talk.client.delete_job(name, reason=reason)
-    if talk.out.as_json:
-        talk.out.value(deleted)
-    else:
-        talk.out.line(f"Job {name} is deleted.")
+    talk.out.told(deleted, f"Job {name} is deleted.")
 
 
 @job.command()
@@ -120,10 +115,8 @@ def delete(talk: Talk, *, name: str, reason: str | None) -> None:
 def revisions(talk: Talk, *, name: str) -> None:
     """List what a job was, the newest first, with what each revision changed."""
     page = talk.client.job_revisions(name)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["REVISION", "AT", "BY", "CHANGED", "REASON"],
         [
             (r.revision, r.at, r.actor, tuple(c.pointer for c in r.changes), r.reason)

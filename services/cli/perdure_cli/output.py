@@ -47,6 +47,29 @@ class Output:
         """Say something beside the output proper, on standard error."""
         click.echo(printable(text), err=True)
 
+    def told(self, value: object, text: str) -> None:
+        """Print a line for people, or the value for programs."""
+        if self.as_json:
+            self.value(value)
+        else:
+            self.line(text)
+
+    def listed(
+        self,
+        value: object,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        following: object = None,
+    ) -> None:
+        """Print a table for people, and where it goes on if it does; or the value for programs."""
+        if self.as_json:
+            self.value(value)
+            return
+        self.columns(heads, rows)
+        if following is not None:
+            self.note(f"There are more: --after {following}")
+
     def columns(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table; on a terminal the last column is cut to fit."""
         cells = [list(heads), *([printable(_cell(value)) for value in row] for row in rows)]

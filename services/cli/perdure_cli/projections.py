@@ -137,10 +137,8 @@ def _on_one(projection: Projection, doing: str, work: Work) -> Worked:
 
 
 def _tell(out: Output, worked: list[Worked]) -> None:
-    if out.as_json:
-        out.value({"items": worked, "next": None})
-        return
-    out.columns(
+    out.listed(
+        {"items": worked, "next": None},
         ["PROJECTION", "EVENTS", "ROWS", "SECONDS", "EVENTS/S", "DIFFERING"],
         [
             (

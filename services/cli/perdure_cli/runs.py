@@ -69,18 +69,15 @@ def list_runs(
         limit=limit,
         after=after,
     )
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["RUN", "STATE", "ATTEMPT", "QUEUE", "REQUESTED", "NAME"],
         [
             (r.id, r.state, f"{r.attempt}/{r.max_attempts}", r.queue, _short(r.created_at), r.name)
             for r in page.items
         ],
+        following=page.next,
     )
-    if page.next is not None:
-        talk.out.note(f"There are more: --after {page.next}")
 
 
 @run.command()

@@ -31,10 +31,8 @@ def schedule() -> None:
 def list_schedules(talk: Talk, *, job: str | None) -> None:
     """List the schedules."""
     page = talk.client.list_schedules(job=job, limit=500)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["SCHEDULE", "JOB", "ENABLED", "NEXT", "LAST", "WHEN"],
         [(s.id, s.job, s.enabled, s.next_fire_at, s.last_fire_at, s.words) for s in page.items],
     )
@@ -142,10 +140,7 @@ def resume(talk: Talk, *, schedule_id: str, reason: str | None) -> None:
 def trigger(talk: Talk, *, schedule_id: str) -> None:
     """Fire a schedule now; prints the run."""
     run = talk.client.trigger_schedule(schedule_id)
-    if talk.out.as_json:
-        talk.out.value(run)
-    else:
-        talk.out.line(run.id)
+    talk.out.told(run, run.id)
 
 
 @schedule.command()
@@ -156,11 +151,8 @@ def trigger(talk: Talk, *, schedule_id: str) -> None:
 def backfill(talk: Talk, *, schedule_id: str, since: str, until: str) -> None:
     """Fire for times of the past that were not kept."""
     page = talk.client.backfill_schedule(schedule_id, since=since, until=until)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
-        ["FIRE TIME", "OUTCOME", "RUN"], [(f.fire_at, f.outcome, f.run) for f in page.items]
+    talk.out.listed(
+        page, ["FIRE TIME", "OUTCOME", "RUN"], [(f.fire_at, f.outcome, f.run) for f in page.items]
     )
 
 
@@ -171,10 +163,8 @@ def backfill(talk: Talk, *, schedule_id: str, since: str, until: str) -> None:
 def fires(talk: Talk, *, schedule_id: str, limit: int) -> None:
     """List what became of a schedule's fire times, the latest first."""
     page = talk.client.fires(schedule_id, limit=limit)
-    if talk.out.as_json:
-        talk.out.value(page)
-        return
-    talk.out.columns(
+    talk.out.listed(
+        page,
         ["FIRE TIME", "UNTIL", "COUNT", "OUTCOME", "WHY", "RUN"],
         [(f.fire_at, f.until, f.count, f.outcome, f.why, f.run) for f in page.items],
     )
@@ -187,10 +177,7 @@ def fires(talk: Talk, *, schedule_id: str, limit: int) -> None:
 def delete(talk: Talk, *, schedule_id: str, reason: str | None) -> None:
     """Delete a schedule; its runs stay."""
     deleted = talk.client.delete_schedule(schedule_id, reason=reason)
-    if talk.out.as_json:
-        talk.out.value(deleted)
-    else:
-        talk.out.line(f"Schedule {schedule_id} is deleted.")
+    talk.out.told(deleted, f"Schedule {schedule_id} is deleted.")
 
 
 def _trigger(cron: str | None, every: float | None, moment: str | None) -> Trigger:

@@ -17,10 +17,7 @@ EXPECTED: Final = click.option(
 
 def tell(talk: Talk, found: RunView) -> None:
     """Print a run as JSON, or in a sentence where it stands."""
-    if talk.out.as_json:
-        talk.out.value(found)
-    else:
-        talk.out.line(outcome(found))
+    talk.out.told(found, outcome(found))
 
 
 @click.command()
@@ -152,10 +149,7 @@ def rerun(
 def delete(talk: Talk, *, run_id: str, reason: str | None, expected_version: int | None) -> None:
     """Remove input, output and result of a run that is over; its events stay."""
     done = talk.client.delete(run_id, reason=reason, expected_version=expected_version)
-    if talk.out.as_json:
-        talk.out.value(done)
-    else:
-        talk.out.line(f"Removed: {', '.join(done.removed) or 'nothing'}.")
+    talk.out.told(done, f"Removed: {', '.join(done.removed) or 'nothing'}.")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
