@@ -30,6 +30,7 @@ POINTERS: Final = (
 )
 MAIN: Final = {"argv": "argv", "script": "script", "python": "func", "json": "spec_json"}
 """The field that faults of the whole work belong to."""
+DRY_RUN_FIRST: Final = "It deletes: do a dry run of exactly this in the builder of backups first."
 
 
 def read_definition(
@@ -117,6 +118,8 @@ def _led(
 
 def _placed(error: FieldError, name: str | None) -> str:
     parts = error.pointer.split("/")
+    if error.code == "dry-run-needed":
+        return DRY_RUN_FIRST
     if name == "spec_json":
         return f"{error.pointer.removeprefix('/spec') or '/'}: {error.message}"
     if parts[1:3] == ["spec", "argv"] and len(parts) > 3 and parts[3].isdecimal():  # noqa: PLR2004 -- /spec/argv/0
