@@ -137,8 +137,10 @@ def _on_one(projection: Projection, doing: str, work: Work) -> Worked:
 
 
 def _tell(out: Output, worked: list[Worked]) -> None:
-    out.listed(
-        {"items": worked, "next": None},
+    if out.as_json:
+        out.value({"items": worked, "next": None})
+        return
+    out.columns(
         ["PROJECTION", "EVENTS", "ROWS", "SECONDS", "EVENTS/S", "DIFFERING"],
         [
             (
