@@ -1,5 +1,4 @@
-// What htmx cannot say in attributes: trusted HTML, ticking times, the log's follow mode, dialogs,
-// keys. One listener a kind of event, on the document; everything is found by data-* attributes.
+// What htmx cannot say in attributes: trusted HTML, ticking times, dialogs, focus, keys. One listener a kind of event, on the document; everything is found by data-* attributes.
 (() => {
   const root = document.documentElement, $ = (sel, from = document) => from.querySelector(sel);
   const $$ = (sel, from = document) => [...from.querySelectorAll(sel)];
@@ -47,6 +46,7 @@
     const el = document.createElement('div');
     el.className = bad ? 'toast bad' : 'toast';
     el.textContent = text;
+    if (bad) el.role = 'alert';
     $('#toasts').append(el);
     setTimeout(() => el.remove(), bad ? 9000 : 5000);
   };
@@ -57,7 +57,20 @@
   on('perdure:say', e => announce(JSON.parse(e.detail.data)));
   let opener = null;
   const open = () => { const d = $('#dialog'); if (!d.open) { opener = document.activeElement; d.showModal(); } };
-  const closed = () => { opener?.isConnected && opener.focus(); };
+  const closed = () => (opener?.isConnected ? opener : $('#main')).focus();
+
+  // --- focus: what had it may be swapped away; then it goes to the next thing to press there --------------------
+  let had = null, around = [];
+  on('focusin', e => {
+    had = e.target.matches(':focus-visible') ? e.target : null; around = [];
+    for (let el = e.target.parentElement; el; el = el.parentElement) if (el.id) around.push(el.id);
+  });
+  on('pointerdown', () => { had = null; });
+  const refocus = () => {
+    if (!had || document.activeElement !== document.body) return;
+    const place = around.map(id => document.getElementById(id)).find(Boolean);
+    (had.isConnected ? had : place && $('.acts .b, .row .b', place) || $('#main')).focus();
+  };
 
   // --- the one stream --------------------
   const live = (state, words) => { const el = $('#live-state'); if (el) { el.dataset.live = state; put($('span', el), words); } };
@@ -73,72 +86,7 @@
   on('perdure:reset', () => location.reload());
   on('visibilitychange', () => { if (document.hidden) live('off', 'Paused'); });
 
-  // --- log: follow until one scrolls up, at most 2,000 lines in the page --------------------
-  const MOST = 2000;
-  let following = true, missed = 0, cut = false, above = null, top = 0;
-  const box = () => $('#log');
-  const atEnd = el => el.scrollHeight - el.scrollTop - el.clientHeight < 24;
-  const pill = () => {
-    const el = $('#follow');
-    if (el) { el.hidden = following; put($('span', el), missed ? 'Follow, ' + missed.toLocaleString('en') + ' new' : 'Follow'); }
-  };
-  const toEnd = () => { const el = box(); if (el) { el.scrollTop = el.scrollHeight; top = el.scrollTop; } };
-  const follow = () => {
-    if (cut || !box()?.dataset.tail) { location.href = $('#follow').dataset.href; return; }
-    following = true; missed = 0; pill(); toEnd();
-  };
-  const settle = () => {
-    const el = box();
-    if (!el) return;
-    following = !!el.dataset.tail; missed = 0; cut = false;
-    el.addEventListener('scroll', () => {
-      // Only a person scrolls up; the log itself always goes to its end.
-      if (atEnd(el)) { if (el.dataset.tail && !cut) { following = true; missed = 0; } } else if (el.scrollTop < top) following = false;
-      top = el.scrollTop;
-      pill();
-    }, { passive: true });
-    const hit = $('.hit', el);
-    if (hit) hit.scrollIntoView({ block: 'center' }); else if (following) toEnd();
-    pill();
-  };
-  // What is above the first line that is left, wherever that is by now.
-  const mend = () => {
-    const a = $('#log-earlier a'), first = $('#log-lines .l[id]');
-    if (!a || !first || 'end' in a.dataset) return;
-    const n = first.id.slice(1);
-    for (const name of ['href', 'hx-get']) {
-      const url = new URL(a.getAttribute(name), location);
-      url.searchParams.set('before', n);
-      a.setAttribute(name, url.pathname + url.search);
-    }
-    a.hidden = n <= 1;
-  };
-  on('htmx:before:swap', e => {
-    const tasks = e.detail.tasks, lines = tasks.findIndex(t => t.target?.id === 'log-lines' && t.type === 'partial');
-    if (lines < 0) return;
-    if (tasks[lines].swapSpec.style === 'afterbegin') { above = box().scrollHeight - box().scrollTop; return; }
-    const n = tasks[lines].fragment.querySelectorAll('.l').length;
-    if (!following) {
-      missed += n;
-      const whole = tasks[lines].swapSpec.style === 'innerHTML';
-      if (cut || whole || $('#log-lines').childElementCount + n > MOST) { cut = true; tasks.splice(lines, 1); }
-    }
-  });
-  on('htmx:after:swap', () => {
-    const list = $('#log-lines');
-    if (list && above !== null) {
-      box().scrollTop = box().scrollHeight - above; above = null;
-      while (list.childElementCount > MOST) { list.lastElementChild.remove(); cut = true; }
-      if (cut) following = false;
-    } else if (list && following) {
-      while (list.childElementCount > MOST) list.firstElementChild.remove();
-      if ($('#log-none')) $('#log-none').remove();
-      if (!atEnd(box())) toEnd();
-    }
-    mend(); pill();
-  });
-
-  // Who has scrolled away from the top of a list keeps the rows under their hand.
+  // Who has scrolled away from the top of a list keeps its rows.
   on('htmx:config:request', e => {
     const { sourceElement: el, request } = e.detail.ctx;
     if (el.dataset.held && el.getBoundingClientRect().top < 0) request.action = el.dataset.held;
@@ -148,8 +96,7 @@
   on('htmx:after:settle', e => {
     const target = e.detail.task.target;
     if (target?.id === 'dialog-body') open();
-    if (target?.id === 'log-panel') settle();
-    tell(target?.parentNode ?? document); ticks();
+    tell(target?.parentNode ?? document); ticks(); refocus();
   });
   on('htmx:response:error', e => {
     const { status, headers } = e.detail.ctx.response;
@@ -164,13 +111,6 @@
     if ((el = at('[data-copy]'))) navigator.clipboard.writeText(el.dataset.copy).then(() => toast('Copied'));
     else if ((el = at('[data-close]'))) { e.preventDefault(); el.closest('dialog').close(); }
     else if ((el = at('[data-open]'))) $(el.dataset.open).showModal();
-    else if (at('#follow')) { e.preventDefault(); follow(); }
-    else if ((el = at('#log .l > a')) && !e.ctrlKey && !e.metaKey) {
-      e.preventDefault();
-      $$('.l.hit').forEach(l => l.classList.remove('hit'));
-      el.parentNode.classList.add('hit');
-      const url = new URL(el.href); history.replaceState(history.state, '', url);
-    }
     $$('details.menu[open]').forEach(d => { if (!d.contains(e.target)) d.open = false; });
   });
   on('submit', e => {
@@ -214,14 +154,14 @@
     if (Date.now() - g < 1200 && page) { location.href = page; return; }
     g = e.key === 'g' ? Date.now() : 0;
     const done = { '/': () => { $('#find')?.focus(); return true; }, '?': () => press('#keys-button'), j: () => { step(1); return true; },
-      k: () => { step(-1); return true; }, c: () => press('[data-key=c]'), n: () => press('[data-key=n]'), f: () => { if (box()) follow(); return !!box(); },
+      k: () => { step(-1); return true; }, c: () => press('[data-key=c]'), n: () => press('[data-key=n]'), f: () => press('#follow'),
       '[': () => press('[data-key="["]'), ']': () => press('[data-key="]"]') }[e.key]?.();
     if (done) e.preventDefault();
   });
 
   on('DOMContentLoaded', () => {
     $('#dialog')?.addEventListener('close', closed);
-    tell(); settle(); modes(); ticks();
+    tell(); modes(); ticks();
     $('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   });
 })();

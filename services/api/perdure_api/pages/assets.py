@@ -30,7 +30,18 @@ _VENDORED: Final = {
     "icons.svg": "vendor/lucide-static@1.62.0/icons.svg",
 }
 _OWN: Final = {
-    name: name for name in ("app.css", "plans.css", "work.css", "backups.css", "app.js", "icon.svg")
+    name: name
+    for name in (
+        "app.css",
+        "backups.css",
+        "log.css",
+        "plans.css",
+        "work.css",
+        "app.js",
+        "log.js",
+        "timeline.js",
+        "icon.svg",
+    )
 }
 
 

@@ -39,7 +39,7 @@ async def refusals_page(request: HttpRequest) -> ASGIApp:
         if found.next
         else None,
     )
-    frame = frame_of(request, "Refused", "overview", live=live)
+    frame = frame_of(request, "What was refused", "overview", live=live)
     template = "_refusals.html" if wants_fragment(request) else "refusals.html"
     return html(template, {"frame": frame, "page": page})
 
