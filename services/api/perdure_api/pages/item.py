@@ -7,15 +7,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.errors import NotFoundError
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.calls import bound_words
 from perdure_api.pages.item_contexts import ItemPage
 from perdure_api.pages.items import row_of
 from perdure_api.pages.rendering import html, pretty
 from perdure_api.pages.visit import frame_of, whole_number
 from perdure_api.projections.items import item_value, items_page
-from perdure_api.projections.run_detail import find_run
-from perdure_api.routes.writing import as_run_id
-from perdure_api.security.access import HttpRequest, caller_of
+from perdure_api.security.access import HttpRequest
 from perdure_api.services import services_of
 from perdure_contract.binding import UnknownField
 from perdure_contract.specs import BatchSpec
@@ -25,9 +24,8 @@ from perdure_contract.specs import BatchSpec
 async def item_page(request: HttpRequest, run_id: str, ordinal: str) -> ASGIApp:
     """Show one item by its number."""
     database = services_of(request).database
-    found = await find_run(database, caller_of(request).tenant, as_run_id(run_id))
-    number = whole_number(ordinal)
-    if found is None or number is None:
+    found, number = await asked_run(request, run_id), whole_number(ordinal)
+    if number is None:
         raise NotFoundError(ordinal)
     run, spec = found.run, found.run.request.spec
     total = run.items.total if run.items is not None else 0

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.domain.run import Run
-from perdure_api.errors import NotFoundError
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.item_contexts import ItemRow, ItemsBar, ItemsPane, ItemsSought
 from perdure_api.pages.link_contexts import Link
 from perdure_api.pages.rendering import html
@@ -18,9 +18,8 @@ from perdure_api.pages.timeline import bar_pieces
 from perdure_api.pages.visit import query_of, whole_number, with_query
 from perdure_api.pages.words import counted, number
 from perdure_api.projections.items import ItemOutcome, ItemPage, items_csv, items_page
-from perdure_api.projections.run_detail import find_run, run_view
+from perdure_api.projections.run_detail import run_view
 from perdure_api.routes.items import items_download
-from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.security.roles import may
 from perdure_api.services import services_of
@@ -156,9 +155,7 @@ def _page_words(run: Run, page: ItemPage) -> str:
 async def search_items(request: HttpRequest, run_id: str) -> ASGIApp:
     """Go on with a search in the page: what follows of it, without the page around it."""
     database, caller = services_of(request).database, caller_of(request)
-    found = await find_run(database, caller.tenant, as_run_id(run_id))
-    if found is None:
-        raise NotFoundError(run_id)
+    found = await asked_run(request, run_id)
     view = run_view(found.run, found.now, found.live)
     operates = may(caller.role, "operate")
     pane = await items_pane(database.pool, found.run, view, query_of(request), operates=operates)
@@ -171,9 +168,7 @@ async def search_items(request: HttpRequest, run_id: str) -> ASGIApp:
 async def download_items(request: HttpRequest, run_id: str) -> ASGIApp:
     """Give all items that pass a filter as CSV, however many there are."""
     database = services_of(request).database
-    found = await find_run(database, caller_of(request).tenant, as_run_id(run_id))
-    if found is None:
-        raise NotFoundError(run_id)
+    found = await asked_run(request, run_id)
     asked = Asked(query_of(request))
     source = items_csv(database.pool, found.run, outcomes=asked.outcomes, q=asked.q or None)
     return items_download(found.run.id, source)

@@ -9,10 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.domain.job import Job
-from perdure_api.errors import NotFoundError, Refused
+from perdure_api.errors import Refused
 from perdure_api.job_commands import Saved
 from perdure_api.job_drafts import JobDraft
 from perdure_api.kinds import kind
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.content import text_of
 from perdure_api.pages.edit_forms import Lead, nothing, own_job, planned, previewed, saved, show
 from perdure_api.pages.form_contexts import Problem
@@ -29,10 +30,8 @@ from perdure_api.pages.job_reading import (
 from perdure_api.pages.sent_forms import MOST_REASON, idempotency_of
 from perdure_api.pages.visit import first, query_of, read_form, see_other, whole_number
 from perdure_api.projections import jobs
-from perdure_api.projections.run_detail import find_run
-from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
-from perdure_api.services import Services, services_of
+from perdure_api.services import services_of
 from perdure_contract.rsync.spec import RsyncSpec
 
 MORE: Final = "more"
@@ -49,7 +48,7 @@ async def new_job(request: HttpRequest) -> ASGIApp:
         values = values_of_job("", job.definition)
         form = replace(_job_form(values), rows=rows_of(job.definition.params))
     if "run" in query:
-        form = _job_form(await _values_of_run(services, tenant, as_run_id(query["run"])))
+        form = _job_form(await _values_of_run(request, query["run"]))
     return await show(request, form)
 
 
@@ -185,15 +184,14 @@ def _builder(job: Job) -> str:
     return f"/backups/new?job={job.name}" if is_backup else ""
 
 
-async def _values_of_run(services: Services, tenant: str, run_id: str) -> dict[str, str]:
-    found = await find_run(services.database, tenant, run_id)
-    if found is None:
-        raise NotFoundError(run_id)
-    request = found.run.request
-    values = {**values_of_run(request), "name": _job_name(request.name)}
-    texts = kind.texts_of(request.spec)
+async def _values_of_run(request: HttpRequest, run_id: str) -> dict[str, str]:
+    found = await asked_run(request, run_id)
+    asked = found.run.request
+    values = {**values_of_run(asked), "name": _job_name(asked.name)}
+    texts = kind.texts_of(asked.spec)
+    pool = services_of(request).database.pool
     for name in texts.keys() & {"script", "stdin"}:
-        values[name] = await text_of(services.database.pool, run_id, texts[name]) or ""
+        values[name] = await text_of(pool, found.run.id, texts[name]) or ""
     return values
 
 

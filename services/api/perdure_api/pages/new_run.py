@@ -10,9 +10,10 @@ from msgspec import structs
 
 from perdure_api.domain.run import Run
 from perdure_api.drafts import read_run
-from perdure_api.errors import NotFoundError, Refused, Rejected
+from perdure_api.errors import Refused, Rejected
 from perdure_api.kinds import kind
 from perdure_api.once import StoredAnswer
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.content import text_of
 from perdure_api.pages.form_contexts import Problem
 from perdure_api.pages.preview import SHOWN_ITEMS, preview_of, preview_of_problems
@@ -41,9 +42,7 @@ from perdure_api.pages.visit import (
 from perdure_api.pages.words import counted
 from perdure_api.projections.input_head import input_head
 from perdure_api.projections.queues import list_queues
-from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.replies import Reply
-from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
 from perdure_contract.rsync.spec import RsyncSpec
@@ -88,7 +87,7 @@ HINTS: Final = {
 async def new_run(request: HttpRequest) -> ASGIApp:
     """Show the form: empty, an example, or filled like another run; a backup has a builder of its own."""
     query = query_of(request)
-    other = await _other(request, query["from"]) if "from" in query else None
+    other = (await asked_run(request, query["from"])).run if "from" in query else None
     if other is not None and isinstance(other.request.spec, RsyncSpec):
         return see_other(f"/backups/new?run={other.id}")
     values = await _filled(request, query, other)
@@ -106,7 +105,7 @@ async def request_run(request: HttpRequest) -> ASGIApp:
         return await form_page(request, values, problems, origin=origin)
     services = services_of(request)
     if origin:
-        await _other(request, origin)
+        await asked_run(request, origin)
         wanted = structs.replace(wanted, rerun_of=origin)
     try:
         wanted = await services.with_input(caller_of(request), wanted)
@@ -202,15 +201,6 @@ async def _filled(
     for name in ("script", "stdin"):
         values[name] = await text_of(pool, run.id, texts.get(name)) or ""
     return values
-
-
-async def _other(request: HttpRequest, run_id: str) -> Run:
-    """Give the run that is to be repeated."""
-    database = services_of(request).database
-    found = await find_run(database, caller_of(request).tenant, as_run_id(run_id))
-    if found is None:
-        raise NotFoundError(run_id)
-    return found.run
 
 
 async def form_page(

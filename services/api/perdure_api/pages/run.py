@@ -8,9 +8,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from perdure_api.domain.run import Run
-from perdure_api.errors import NotFoundError
 from perdure_api.kinds import kind
 from perdure_api.pages.action_buttons import action_buttons, action_menu
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.content import text_of
 from perdure_api.pages.definition import definition_of
 from perdure_api.pages.event_words import actor_words, event_rows
@@ -43,7 +43,6 @@ from perdure_api.projections.run_detail import (
     attempts_of,
     checkpoints_of,
     events_of,
-    find_run,
     fold,
     run_view,
 )
@@ -92,9 +91,7 @@ async def run_context(
 ) -> RunPage:
     """Read what a part of the page shows."""
     database, caller = services.database, caller_of(request)
-    found = await find_run(database, caller.tenant, run_id)
-    if found is None:
-        raise NotFoundError(run_id)
+    found = await asked_run(request, run_id)
     tab = _tab(query.get("tab"), found.run)
     at = whole_number(query.get("at"))
     if at is not None and at >= found.run.version:
@@ -222,9 +219,7 @@ def _events(
 async def download_log(request: HttpRequest, run_id: str) -> ASGIApp:
     """Give the whole output of an attempt as a file, however large it is."""
     services = services_of(request)
-    found = await find_run(services.database, caller_of(request).tenant, as_run_id(run_id))
-    if found is None:
-        raise NotFoundError(run_id)
+    found = await asked_run(request, run_id)
     attempt = whole_number(query_of(request).get("attempt"))
     if attempt is None:
         attempt = found.run.attempt.number if found.run.attempt is not None else 1

@@ -10,13 +10,12 @@ from litestar.types import ASGIApp
 
 from perdure_api.domain.run import Run
 from perdure_api.errors import NotFoundError
+from perdure_api.pages.asked_run import asked_run
 from perdure_api.pages.content import text_of
 from perdure_api.pages.definition_contexts import ResultShown
 from perdure_api.pages.rendering import pretty
-from perdure_api.projections.run_detail import find_run
 from perdure_api.routes.replies import Download
-from perdure_api.routes.writing import as_run_id
-from perdure_api.security.access import HttpRequest, caller_of
+from perdure_api.security.access import HttpRequest
 from perdure_api.security.headers import SANDBOX
 from perdure_api.services import services_of
 
@@ -40,9 +39,7 @@ def result_of(run: Run) -> ResultShown | None:
 async def download_result(request: HttpRequest, run_id: str) -> ASGIApp:
     """Give the result as a file, however large it is."""
     database = services_of(request).database
-    found = await find_run(database, caller_of(request).tenant, as_run_id(run_id))
-    if found is None:
-        raise NotFoundError(run_id)
+    found = await asked_run(request, run_id)
     run = found.run
     if run.result_blob is not None:
         text = await text_of(database.pool, run.id, run.result_blob)
