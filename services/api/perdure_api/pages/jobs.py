@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 from perdure_api.domain.job import Job
 from perdure_api.domain.rejections import FieldError
 from perdure_api.domain.run import Run
-from perdure_api.errors import Refused
+from perdure_api.errors import Refused, Rejected
 from perdure_api.job_drafts import read_job_run
 from perdure_api.kinds import kind
 from perdure_api.once import StoredAnswer
@@ -85,7 +85,12 @@ async def run_job(request: HttpRequest, name: str) -> ASGIApp:
     except Refused as refused:
         return await _page(request, name, given, refused.errors)
     key = idempotency_of(fields, f"/jobs/{name}/run", _place_of)
-    done = await services.commands.request_run(caller, wanted, idempotency=key)
+    try:
+        done = await services.commands.request_run(caller, wanted, idempotency=key)
+    except Rejected as rejected:
+        if not rejected.rejection.errors:
+            raise
+        return await _page(request, name, given, rejected.rejection.errors)
     result = done.result
     return see_other(
         result.body.decode() if isinstance(result, StoredAnswer) else f"/runs/{result.id}"
