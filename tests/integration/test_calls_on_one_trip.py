@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from perdure_contract.specs import Json, PythonSpec
 from perdure_contract.wire import Cancel, Grant
-from tests.support.played_api import ExecutorProcess, PlayedApi, keepers_of
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined, keepers_of
 from tests.support.stack import Servers
 from tests.support.waiting import becomes
 
@@ -69,12 +69,8 @@ def executor(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Exec
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(servers: Servers, executor: ExecutorProcess) -> AsyncIterator[Played]:
     api = Played(servers.nats.api, "trips")
-    await api.start()
-    executor.start()
-    await api.opened()
-    yield api
-    executor.end()
-    await api.stop()
+    async with joined(api, executor):
+        yield api
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")

@@ -9,30 +9,23 @@ import pytest_asyncio
 
 from perdure_contract.specs import BatchSpec, CommandSpec, InputRef, Json, Limits
 from perdure_contract.wire import Attempt, Cancel, Grant, ItemsRecorded, ItemToDo
-from tests.support.played_api import ExecutorProcess, PlayedApi, processes_with
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined, processes_with
 from tests.support.stack import Servers
 from tests.support.waiting import becomes
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
+@pytest.fixture(scope="module")
+def executor(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> ExecutorProcess:
+    return ExecutorProcess(tmp_path_factory.mktemp("batches"), servers.nats.executor, "batches")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(servers: Servers) -> AsyncIterator[PlayedApi]:
+async def api(servers: Servers, executor: ExecutorProcess) -> AsyncIterator[PlayedApi]:
     api = PlayedApi(servers.nats.api, "batches")
-    await api.start()
-    yield api
-    await api.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def executor(
-    api: PlayedApi, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ExecutorProcess]:
-    executor = ExecutorProcess(tmp_path_factory.mktemp("batches"), servers.nats.executor, "batches")
-    executor.start()
-    await api.opened()
-    yield executor
-    executor.end()
+    async with joined(api, executor):
+        yield api
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from perdure_contract.specs import BlobRef, CommandSpec, Limits
 from perdure_contract.wire import Cancel, Checkpoint, Ended, LogChunk, ProgressMade
-from tests.support.played_api import ExecutorProcess, PlayedApi, processes_with
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined, processes_with
 from tests.support.stack import Servers
 from tests.support.waiting import becomes, eventually
 
@@ -24,7 +24,6 @@ async def api(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PlayedApi]:
     api = PlayedApi(servers.nats.api, "commands")
-    await api.start()
     executor = ExecutorProcess(
         tmp_path_factory.mktemp("commands"),
         servers.nats.executor,
@@ -32,11 +31,8 @@ async def api(
         TZ="UTC",
         PERDURE_SECRET="not for children",
     )
-    executor.start()
-    await api.opened()
-    yield api
-    executor.end()
-    await api.stop()
+    async with joined(api, executor):
+        yield api
 
 
 def failure_of(ended: Ended) -> tuple[str, int | None, str | None]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from perdure_contract.specs import Json, Limits, PythonSpec
 from perdure_contract.wire import Cancel, Checkpoint, Ended, Grant
-from tests.support.played_api import ExecutorProcess, PlayedApi
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined
 from tests.support.stack import Servers
 from tests.support.waiting import becomes
 
@@ -142,12 +142,8 @@ def executor(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(servers: Servers, executor: ExecutorProcess) -> AsyncIterator[Played]:
     api = Played(servers.nats.api, "python")
-    await api.start()
-    executor.start()
-    await api.opened()
-    yield api
-    executor.end()
-    await api.stop()
+    async with joined(api, executor):
+        yield api
 
 
 async def appears(file: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from perdure_contract.specs import Limits
 from perdure_contract.wire import Attempt, LogChunk, ProgressMade, Revoke
-from tests.support.played_api import ExecutorProcess, PlayedApi, keepers_of, processes_with
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined, keepers_of, processes_with
 from tests.support.stack import NatsUrls, OwnNats
 from tests.support.waiting import becomes, eventually
 
@@ -499,21 +499,12 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-class playing:  # noqa: N801 - reads as a word
+@asynccontextmanager
+async def playing(
+    nats: NatsUrls, folder: Path, *, lease_seconds: float = 60, **variables: str
+) -> AsyncIterator[tuple[PlayedApi, ExecutorProcess]]:
     """A played api with an executor of its own settings, ended afterwards."""
-
-    def __init__(
-        self, nats: NatsUrls, folder: Path, *, lease_seconds: float = 60, **variables: str
-    ) -> None:
-        self.api = PlayedApi(nats.api, "player", lease_seconds=lease_seconds)
-        self.executor = ExecutorProcess(folder, nats.executor, "player", **variables)
-
-    async def __aenter__(self) -> tuple[PlayedApi, ExecutorProcess]:
-        await self.api.start()
-        self.executor.start()
-        await self.api.opened()
-        return self.api, self.executor
-
-    async def __aexit__(self, *_: object) -> None:
-        self.executor.end()
-        await self.api.stop()
+    api = PlayedApi(nats.api, "player", lease_seconds=lease_seconds)
+    executor = ExecutorProcess(folder, nats.executor, "player", **variables)
+    async with joined(api, executor):
+        yield api, executor

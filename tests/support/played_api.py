@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -303,6 +303,19 @@ class ExecutorProcess:
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGKILL)
             eventually(lambda: not _alive(pid), 10)
+
+
+@asynccontextmanager
+async def joined(api: PlayedApi, executor: ExecutorProcess) -> AsyncIterator[None]:
+    """Have an executor at work under a played api for as long as the block lasts."""
+    await api.start()
+    executor.start()
+    try:
+        await api.opened()
+        yield
+    finally:
+        executor.end()
+        await api.stop()
 
 
 def _alive(pid: int) -> bool:
