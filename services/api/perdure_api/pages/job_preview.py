@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from perdure_api.domain.job import Job, request_of
 from perdure_api.domain.triggers import read_zone
@@ -14,6 +15,9 @@ from perdure_api.pages.job_contexts import PlanPreview
 from perdure_api.pages.job_reading import led_to_schedule, read_definition, read_schedule
 from perdure_api.pages.preview import preview_of
 from perdure_contract.jobs import PreviewView
+
+ASKED_OF: Final = {"cron": "expression", "interval": "every", "date": "once_at"}
+"""What is asked first of each kind of time; nothing is wrong with it before it is written."""
 
 
 def preview_of_form(
@@ -46,6 +50,9 @@ def preview_of_form(
     if empty and values["mode"] != "json":
         problems = [p for p in problems if p.field not in ("argv", "script", "func")]
         lines.insert(0, "Say what to run to see it here.")
+    if not values.get(asked := ASKED_OF.get(values["when"], ""), "-").strip():
+        problems = [p for p in problems if p.field != asked]
+        lines.append("Say when it is run to see the next times here.")
     return PlanPreview(
         argv=argv,
         lines=tuple(lines),
@@ -57,7 +64,7 @@ def preview_of_form(
 
 def _work(draft: JobDraft) -> tuple[tuple[str, ...], list[str]]:
     request = request_of(Job(name=draft.name, revision=1, definition=draft), {})
-    seen = preview_of(request)
+    seen = preview_of(request, read_when="save it")
     # What comes first says when a run starts; that is the schedule's matter here.
     return seen.argv, [line for line in seen.lines if not line.startswith("Starts ")]
 

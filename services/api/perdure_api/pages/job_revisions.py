@@ -13,6 +13,7 @@ from perdure_api.job_commands import Saved
 from perdure_api.kinds.kind import HIDDEN
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
 from perdure_api.pages.asking import ask_before
+from perdure_api.pages.event_words import actor_words
 from perdure_api.pages.job_contexts import ChangeRow, RevisionRow
 from perdure_api.pages.sent_forms import reason_of
 from perdure_api.pages.visit import csrf_of, first, lead_on, query_of, read_form, whole_number
@@ -35,7 +36,7 @@ def revision_rows(found: Sequence[RevisionView], current: int) -> tuple[Revision
     return tuple(
         RevisionRow(
             revision=revision,
-            by=(revision.actor or "").removeprefix("user:"),
+            by=actor_words(revision.actor) if revision.actor else "",
             changes=tuple(map(_change, revision.changes)),
             is_current=revision.revision == current,
         )

@@ -1,6 +1,6 @@
 """Why a run is in its state: the rules that hold it there, with the values they saw."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -141,10 +141,17 @@ _SENTENCES: Final = {
 }
 
 
+def _said(run: Run) -> str:
+    at = run.available_at
+    return "an unknown time" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _until(run: Run, state: Any, begins: str, rule: str) -> WhyView:  # noqa: ANN401 -- one of the states
     at = None if run.available_at is None else rfc3339(run.available_at)
     because = Because(rule=rule, values={"at": at}, event=run.created)
-    return WhyView(state=state, sentence=f"{begins} at {at}.", because=(because,), expected_at=at)
+    return WhyView(
+        state=state, sentence=f"{begins} at {_said(run)}.", because=(because,), expected_at=at
+    )
 
 
 def _retrying(run: Run) -> WhyView:
@@ -160,7 +167,7 @@ def _retrying(run: Run) -> WhyView:
     }
     return WhyView(
         state="retrying",
-        sentence=f"Attempt {number} {what}; the next one starts at {at}.",
+        sentence=f"Attempt {number} {what}; the next one starts at {_said(run)}.",
         because=(Because(rule="retry-policy", values=values, event=run.position),),
         expected_at=at,
     )
