@@ -14,6 +14,7 @@ from perdure_api.job_drafts import PreviewDraft
 from perdure_api.job_drafts import preview as look_ahead
 from perdure_api.once import StoredAnswer
 from perdure_api.pages.form_contexts import Problem
+from perdure_api.pages.forms.batch import stored_words
 from perdure_api.pages.forms.parameters import typed_rows, with_blanks
 from perdure_api.pages.job_contexts import PlanPreview
 from perdure_api.pages.job_form import BLANKS, JobForm, typed
@@ -70,6 +71,7 @@ async def show(request: HttpRequest, form: JobForm) -> Reply:
         csrf=csrf_of(request),
         queues=tuple(queue.name for queue in queues),
         zones=_zones(),
+        items_words=form.items_words or stored_words(form.values),
         rows=with_blanks(form.rows, BLANKS) if form.of_job else (),
     )
     rows = form.rows if form.of_job else None

@@ -117,6 +117,8 @@ class JobPage(FormSecrets):
     """The job."""
     argv: tuple[str, ...]
     """What it executes, one element a line."""
+    items: str
+    """What it does that for, in words; empty where it does it once."""
     from_file: bool
     """Whether the jobs file alone may change it."""
     inputs: tuple[ParameterInput, ...]

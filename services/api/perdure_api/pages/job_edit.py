@@ -42,13 +42,13 @@ MORE: Final = "more"
 async def new_job(request: HttpRequest) -> ASGIApp:
     """Show the form: empty, or filled with what another run or job does."""
     services, tenant, query = services_of(request), caller_of(request).tenant, query_of(request)
-    form = _job_form(DEFAULTS)
+    form = new_form(DEFAULTS)
     if "from" in query:
         _, job = await jobs.find_job(services.database.pool, tenant, query["from"][:63])
         values = values_of_job("", job.definition)
-        form = replace(_job_form(values), rows=rows_of(job.definition.params))
+        form = replace(new_form(values), rows=rows_of(job.definition.params))
     if "run" in query:
-        form = _job_form(await _values_of_run(request, query["run"]))
+        form = new_form(await _values_of_run(request, query["run"]))
     return await show(request, form)
 
 
@@ -57,7 +57,7 @@ async def create_job(request: HttpRequest) -> ASGIApp:
     """Save the job, with its schedule if one was asked for, and go to its page."""
     services, fields = services_of(request), await read_form(request)
     values, rows = typed(fields), typed_rows(fields)
-    form = replace(_job_form(values), rows=rows)
+    form = replace(new_form(values), rows=rows)
     if MORE in fields:
         return await show(request, form)
     draft, problems = read_definition(values, rows)
@@ -96,7 +96,7 @@ async def edit_job(request: HttpRequest, name: str) -> ASGIApp:
     """Show the form with what the job is now."""
     row, job = await own_job(request, name)
     values, rows = values_of_job(name, job.definition), rows_of(job.definition.params)
-    form = replace(_change_form(name, values, row.version, rows), builder=_builder(job))
+    form = replace(change_form(name, values, row.version, rows), builder=_builder(job))
     return await show(request, form)
 
 
@@ -107,7 +107,7 @@ async def revise_job(request: HttpRequest, name: str) -> ASGIApp:
     _, job = await own_job(request, name)
     values, rows = {**typed(fields), "name": name}, typed_rows(fields)
     version = whole_number(first(fields, "expected_version"))
-    form = replace(_change_form(name, values, version, rows), builder=_builder(job))
+    form = replace(change_form(name, values, version, rows), builder=_builder(job))
     if MORE in fields:
         return await show(request, form)
     draft, problems = read_definition(values, rows)
@@ -147,7 +147,8 @@ async def _save(
     return await saved(save(Saved(definition=definition, source="ui")), values, lead)
 
 
-def _job_form(values: Mapping[str, str]) -> JobForm:
+def new_form(values: Mapping[str, str]) -> JobForm:
+    """Give the form of a job that is not there yet."""
     return JobForm(
         action="/jobs/new",
         back="/jobs",
@@ -159,12 +160,13 @@ def _job_form(values: Mapping[str, str]) -> JobForm:
     )
 
 
-def _change_form(
+def change_form(
     name: str,
     values: Mapping[str, str],
     version: int | None,
     rows: tuple[parameters.ParameterRow, ...],
 ) -> JobForm:
+    """Give the form of a job that is there."""
     return JobForm(
         action=f"/jobs/{name}/edit",
         back=f"/jobs/{name}",

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from perdure_api.pages.form_contexts import Problem
-from perdure_api.pages.forms import command, parameters, python, rules, schedule
+from perdure_api.pages.forms import batch, command, parameters, python, rules, schedule
 from perdure_api.pages.job_contexts import ParameterInput
 from perdure_api.pages.job_form import DEFAULTS
 from perdure_contract.jobs import JobDefinition, Parameter, ScheduleView
 from perdure_contract.retries import retry_of
-from perdure_contract.specs import CommandSpec, Limits, PythonSpec, RunRequest, Spec
+from perdure_contract.specs import BatchSpec, CommandSpec, Limits, PythonSpec, RunRequest, Spec
 
 
 def values_of_job(name: str, made: JobDefinition) -> dict[str, str]:
@@ -43,6 +43,8 @@ def _spec_values(spec: Spec) -> dict[str, str]:
         return command.values_of(spec)
     if isinstance(spec, PythonSpec):
         return {"mode": "python", **python.values_of(spec)}
+    if isinstance(spec, BatchSpec):
+        return _spec_values(spec.each) | batch.values_of(spec) | {"over": "batch"}
     return {"mode": "json", "spec_json": msgspec.json.format(msgspec.json.encode(spec)).decode()}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from perdure_api.pages.form_contexts import FilledForm
-from perdure_api.pages.forms import command, parameters, python, rules, schedule
+from perdure_api.pages.forms import batch, command, parameters, python, rules, schedule
 from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.job_contexts import ParameterInput
 
@@ -18,9 +18,13 @@ MODES: Final = (
     ("python", "Python function"),
     ("json", "JSON"),
 )
+OVER: Final = (("once", "Once"), ("batch", "For each of many items"))
+"""What is done once a run, or for each item of a batch."""
 LABELS: Final = {
+    "over": "Do it",
     **command.LABELS,
     **python.LABELS,
+    **batch.LABELS,
     **rules.LABELS,
     **schedule.LABELS,
     "name": "Name",
@@ -31,8 +35,10 @@ LABELS: Final = {
 }
 DEFAULTS: Final = {
     **dict.fromkeys(LABELS, ""),
+    "over": "once",
     **command.DEFAULTS,
     **python.DEFAULTS,
+    **batch.DEFAULTS,
     **rules.DEFAULTS,
     **schedule.DEFAULTS,
     "enabled": "on",
@@ -42,8 +48,17 @@ RARE: Final = rules.RARE | {"cwd", "env", "stdin"}
 """Fields behind the fold of a job."""
 EMPTIED: Final = ("timeout", "queue", "shell", *schedule.EMPTIED)
 """Fields that stay empty when they were emptied, instead of getting their default."""
+TICKED: Final = ("on", f"{batch.ITEM}on")
+"""Groups of boxes; those that are ticked are the words of the value."""
 BLANKS: Final = 1
 """Empty rows for parameters that are offered."""
+
+
+OF_JOBS: Final = batch.ItemsPart(
+    stored="Those that are stored",
+    file_hint="It is read by the api, within its roots, when you save the job, and what it holds is "
+    "stored with the job. Save the job again to have the file read again.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +91,16 @@ class JobForm(FilledForm):
     """Time zones to choose from."""
     modes: tuple[tuple[str, str], ...] = MODES
     """Kinds of work, with words."""
+    overs: tuple[tuple[str, str], ...] = OVER
+    """Whether it is done once or for each item, with words."""
+    sources: tuple[tuple[str, str], ...] = batch.SOURCES
+    """Where items may come from, with words."""
+    written: tuple[tuple[str, str], ...] = batch.WRITTEN
+    """How items may be written, with words."""
+    items_part: batch.ItemsPart = OF_JOBS
+    """How the part for items speaks."""
+    items_words: str = ""
+    """What is known of items that were uploaded, or are stored already."""
     types: tuple[tuple[str, str], ...] = parameters.TYPES
     """Types of parameters, with words."""
     reasons: tuple[tuple[str, str], ...] = rules.REASONS
@@ -92,8 +117,8 @@ class JobForm(FilledForm):
     """Which of several late fire times may be kept."""
 
     def opens(self, fold: str) -> bool:
-        """Tell whether a fold with rarer fields is open: `limits` or `when`."""
-        rare = schedule.RARE if fold == "when" else RARE
+        """Tell whether a fold with rarer fields is open: `limits`, `items` or `when`."""
+        rare = {"when": schedule.RARE, "items": batch.RARE}.get(fold, RARE)
         filled = any(self.values[name] != DEFAULTS[name] for name in rare)
         return filled or any(p.field in rare for p in self.problems)
 
@@ -102,8 +127,8 @@ def typed(fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Take the values of a sent form; browsers send line ends as CRLF."""
     values = dict(DEFAULTS)
     for name in LABELS:
-        if name == "on":
-            values[name] = " ".join(fields.get("on", ())) if "mode" in fields else values[name]
+        if name in TICKED:
+            values[name] = " ".join(fields.get(name, ())) if "mode" in fields else values[name]
         elif name == "enabled":
             values[name] = "on" if fields.get(name) else ""
         elif fields.get(name):

@@ -64,7 +64,7 @@ def preview_of_form(
 
 def _work(draft: JobDraft) -> tuple[tuple[str, ...], list[str]]:
     request = request_of(Job(name=draft.name, revision=1, definition=draft), {})
-    seen = preview_of(request)
+    seen = preview_of(request, read_when="save it")
     # What comes first says when a run starts; that is the schedule's matter here.
     return seen.argv, [line for line in seen.lines if not line.startswith("Starts ")]
 

@@ -13,7 +13,7 @@ from perdure_api.errors import Refused
 from perdure_api.fields import read
 from perdure_api.job_drafts import JobDraft, ScheduleDraft, definition_of, read_job, read_plan
 from perdure_api.pages.form_contexts import Problem
-from perdure_api.pages.forms import command, parameters, python, rules, schedule
+from perdure_api.pages.forms import batch, command, parameters, python, rules, schedule
 from perdure_api.pages.forms.parameters import ParameterRow
 from perdure_api.pages.forms.reader import Reader, strict_json
 from perdure_api.pages.job_form import DEFAULTS, LABELS
@@ -24,6 +24,7 @@ from perdure_contract.specs import Limits
 POINTERS: Final = (
     *command.POINTERS,
     *python.POINTERS,
+    *batch.POINTERS,
     ("/description", "description"),
     ("/reason", "reason"),
     *rules.POINTERS,
@@ -104,7 +105,11 @@ def _led(
     seen = {problem.field for problem in known}
     found = []
     for error in errors:
-        name = next((n for start, n in POINTERS if error.pointer.startswith(start)), None)
+        # What a batch does for each item stands in the same fields as what is done once.
+        place = error.pointer
+        if values["mode"] != "json":
+            place = place.replace("/spec/each", "/spec", 1)
+        name = next((n for start, n in POINTERS if place.startswith(start)), None)
         if error.pointer.startswith("/params"):
             name = parameters.field_of(error.pointer, rows)
         elif error.pointer.startswith("/spec") and (name is None or values["mode"] == "json"):
@@ -112,18 +117,20 @@ def _led(
         elif name == "argv" and values["mode"] == "script":
             name = "script"
         if name is None or name not in seen:
-            found.append(_problem(name, _placed(error, name)))
+            found.append(_problem(name, _placed(error, place, name)))
     return found
 
 
-def _placed(error: FieldError, name: str | None) -> str:
-    parts = error.pointer.split("/")
+def _placed(error: FieldError, place: str, name: str | None) -> str:
+    parts = place.split("/")
     if error.code == "dry-run-needed":
         return DRY_RUN_FIRST
     if name == "spec_json":
         return f"{error.pointer.removeprefix('/spec') or '/'}: {error.message}"
     if parts[1:3] == ["spec", "argv"] and len(parts) > 3 and parts[3].isdecimal():  # noqa: PLR2004 -- /spec/argv/0
         return f"Line {int(parts[3]) + 1}: {error.message}"
+    if parts[1:3] == ["spec", "items"] and len(parts) > 3:  # noqa: PLR2004 -- /spec/items/0
+        return f"Item {int(parts[3]) + 1}: {error.message}"
     return error.message
 
 
@@ -135,10 +142,9 @@ def _problem(name: str | None, message: str) -> Problem:
 
 def _spec(reader: Reader) -> object:
     mode = reader.text("mode")
-    if mode == "python":
-        return python.spec_of(reader)
     if mode != "json":
-        return command.spec_of(reader)
+        each = python.spec_of(reader) if mode == "python" else command.spec_of(reader)
+        return batch.spec_of(reader, each) if reader.text("over") == "batch" else each
     try:
         return strict_json(reader.text("spec_json"))
     except ValueError:

@@ -24,6 +24,7 @@ from perdure_api.pages.schedule_words import looked_words
 from perdure_api.pages.sent_forms import idempotency_of
 from perdure_api.pages.visit import csrf_of, first, frame_of, read_form, see_other, wants_fragment
 from perdure_api.pages.watching import watch_all
+from perdure_api.pages.words import counted
 from perdure_api.projections import jobs, run_list, schedules
 from perdure_api.projections.jobs_file import jobs_file
 from perdure_api.projections.run_detail import run_view
@@ -33,6 +34,7 @@ from perdure_api.services import Services, services_of
 from perdure_api.store.state import StreamRow
 from perdure_contract.jobs import ScheduleView
 from perdure_contract.objects import RunView
+from perdure_contract.specs import BatchSpec, Spec
 from perdure_runtime import clock
 
 MOST: Final = 500
@@ -132,6 +134,7 @@ async def _read(
     return JobPage(
         job=jobs.job_view(row),
         argv=kind.argv_of(job.definition.spec),
+        items=_items(job.definition.spec),
         from_file=job.source == "file" and file is not None and job.name in file.names,
         inputs=inputs,
         problem=" ".join(problems.values()),
@@ -153,6 +156,16 @@ async def _recent(
     now = clock.now()
     views = {r.id: run_view(r, now) for r in await run_list.runs_of(services.database, ids)}
     return {name: [views[run] for run in runs if run in views] for name, runs in found.items()}
+
+
+def _items(spec: Spec) -> str:
+    """Say what a job does something for, when it does it for each of many items."""
+    if not isinstance(spec, BatchSpec):
+        return ""
+    if spec.input is None:
+        return counted(len(spec.items or ()), "item")
+    origin = "" if spec.file is None else f" as {spec.file} had them when it was saved"
+    return f"{counted(spec.input.total, 'item')}, stored with the job{origin}"
 
 
 def _soonest(own: tuple[ScheduleView, ...]) -> str | None:

@@ -17,15 +17,18 @@ NOTHING_BOUND: Final = (
 )
 
 
-def preview_of(request: RunRequest, items: Sequence[Json] = ()) -> Preview:
+def preview_of(
+    request: RunRequest, items: Sequence[Json] = (), *, read_when: str = "start it"
+) -> Preview:
     """Say what would be executed, when, where, and how long it can take at worst.
 
     Args:
         request: What the form asks for.
         items: The first items of a batch, where they are known.
+        read_when: What someone does when a file of items is read.
     """
     spec = request.spec
-    lines = [*_batch_lines(spec)] if isinstance(spec, BatchSpec) else []
+    lines = [*_batch_lines(spec, read_when)] if isinstance(spec, BatchSpec) else []
     start = (
         "as soon as there is room"
         if request.run_at is None
@@ -60,13 +63,13 @@ def preview_of(request: RunRequest, items: Sequence[Json] = ()) -> Preview:
     )
 
 
-def _batch_lines(spec: BatchSpec) -> list[str]:
+def _batch_lines(spec: BatchSpec, read_when: str) -> list[str]:
     if spec.input is not None:
         what = f"Goes through {counted(spec.input.total, 'item')}"
     elif spec.items is not None:
         what = f"Goes through {counted(len(spec.items), 'item')}"
     elif spec.file is not None:
-        what = f"Goes through the items of {spec.file}, which is read when you start it,"
+        what = f"Goes through the items of {spec.file}, which is read when you {read_when},"
     else:
         what = "Goes through the uploaded items"
     at_once = "one by one" if spec.concurrency == 1 else f"{number(spec.concurrency)} at a time"

@@ -41,6 +41,14 @@ RARE: Final = rules.RARE | {"cwd", "env", "stdin"}
 """Fields behind the fold; it opens when one of them is wrong or was filled."""
 
 
+OF_RUNS: Final = batch.ItemsPart(
+    stored="Those of the other run",
+    file_hint="It is read by the api, within its roots, when you start the run; the items are then "
+    "stored with the run.",
+    upload_href="/runs/new/upload",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunForm(FilledForm):
     """The form of a new run as it is shown."""
@@ -57,6 +65,8 @@ class RunForm(FilledForm):
     """Where items may come from, with words."""
     written: tuple[tuple[str, str], ...] = batch.WRITTEN
     """How items may be written, with words."""
+    items_part: batch.ItemsPart = OF_RUNS
+    """How the part for items speaks."""
     reasons: tuple[tuple[str, str], ...] = rules.REASONS
     """Reasons to try again, with words."""
 

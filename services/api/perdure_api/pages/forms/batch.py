@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 from perdure_api.kinds.input_lines import BadInputError, InputFormat, read_items
 from perdure_api.pages.forms import rules
 from perdure_api.pages.forms.reader import Reader, value_of
-from perdure_contract.specs import BatchSpec, Json, PythonSpec, Retry
+from perdure_api.pages.words import counted
+from perdure_contract.specs import BatchSpec, InputRef, Json, PythonSpec, Retry
 
 ITEM: Final = "item_"
 """Begins the fields of an item's retry policy."""
@@ -61,6 +63,26 @@ RARE: Final = frozenset(
 )
 """Fields behind the fold."""
 _FORMATS: Final[dict[str, InputFormat]] = {"csv": "csv", "jsonl": "jsonl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsPart:
+    """How the part speaks in one form or the other."""
+
+    stored: str
+    """Words for items that are stored already."""
+    file_hint: str
+    """When a file is read, and what becomes of it."""
+    upload_href: str = ""
+    """Where a file is uploaded, when the form is swapped in its page; else the form's own place."""
+
+
+def stored_words(values: Mapping[str, str]) -> str:
+    """Tell how many items are stored already, where the form refers to them."""
+    try:
+        return counted(msgspec.json.decode(values["input"], type=InputRef).total, "item")
+    except msgspec.DecodeError:
+        return ""
 
 
 def spec_of(reader: Reader, each: Mapping[str, object]) -> dict[str, object]:
