@@ -124,7 +124,7 @@ class BatchSpec(
     each: CommandSpec | PythonSpec
     items: Annotated[tuple[Json, ...], Meta(min_length=1)] | None = None
     file: Text | None = None
-    """CSV with a header, or JSON lines; read by the api when the run is requested."""
+    """CSV with a header, or JSON lines; read by the api when the run is requested, or its job is saved."""
     upload: str | None = None
     input: InputRef | None = None
     checkpoint_every: Annotated[int, Meta(ge=1, le=10_000)] = 5
