@@ -141,7 +141,8 @@ def _words(asked: Asked, page: ItemPage) -> str:
     if asked.q:
         words += f" with “{asked.q}”"
     if page.items and (asked.after or page.next):
-        words += f", {number(page.items[0].ordinal)} to {number(page.items[-1].ordinal)}"
+        first, last = page.items[0].ordinal, page.items[-1].ordinal
+        words += f", {number(first)}" + (f" to {number(last)}" if last > first else "")
     return words
 
 

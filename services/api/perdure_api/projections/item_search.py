@@ -23,7 +23,7 @@ SEARCH_SECONDS: Final = 0.04
 """After this no further slice is begun."""
 SLICE_ITEMS: Final = 50_000
 LEAST_SLICE: Final = 1000
-ROWS_AT_ONCE: Final = 1000
+ROWS_AT_ONCE: Final = 1500
 """About so many errors are looked at in a slice, they lie scattered over the disk."""
 CHUNKS_AT_ONCE: Final = 4
 FEW: Final = 5
@@ -76,6 +76,8 @@ class Found(Struct, frozen=True):
 
 async def search(pool: asyncpg.Pool, run: Run, ref: InputRef, wanted: Search, after: int) -> Found:
     """Look for items behind an ordinal; `upto` is the last item when all were looked at."""
+    if wanted.outcomes and not _count(run.items or ItemCounts(total=0), wanted.outcomes):
+        return Found((), ref.total)
     looking = _Looking(pool, run, ref, wanted)
     # Nothing before the first open item is open.
     seen = max(after, run.settled) if wanted.outcomes == {"pending"} else after
