@@ -23,11 +23,15 @@
   const pair = (a, one, b, other) => Math.floor(a) + ' ' + one + (Math.floor(b) ? ' ' + Math.floor(b) + ' ' + other : '');
   const span2 = s => s < 60 ? Math.floor(s) + ' s' : s < 3600 ? pair(s / 60, 'min', s % 60, 's')
     : s < 86400 ? pair(s / 3600, 'h', s / 60 % 60, 'min') : pair(s / 86400, 'd', s / 3600 % 24, 'h');
+  const zone = d => {
+    const ahead = -d.getTimezoneOffset(), size = Math.abs(ahead);
+    return (ahead < 0 ? '-' : '+') + two(Math.floor(size / 60)) + ':' + two(size % 60);
+  };
   const absolute = (at, part) => {
     const d = new Date(at), utc = root.dataset.zone !== 'local', g = n => utc ? d['getUTC' + n]() : d['get' + n]();
     const day = g('FullYear') + '-' + two(g('Month') + 1) + '-' + two(g('Date'));
     const clock = two(g('Hours')) + ':' + two(g('Minutes')) + ':' + two(g('Seconds'));
-    return part === 'clock' ? clock : part === 'hm' ? clock.slice(0, 5) : part === 'day' ? day.slice(5) : day + ' ' + clock + (utc ? ' UTC' : '');
+    return part === 'clock' ? clock : part === 'hm' ? clock.slice(0, 5) : part === 'day' ? day.slice(5) : day + ' ' + clock + ' ' + (utc ? 'UTC' : zone(d));
   };
   const put = (el, text) => { if (el.textContent !== text) el.textContent = text; };
   const say = el => {

@@ -1,12 +1,12 @@
-"""Pages by keyboard alone: what can be pressed is reached, and the focus is not lost to a live update."""
+"""Pages as each person uses them: by keyboard alone, with times of where they are."""
 
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.support.browser import Visitor
+from tests.support.browser import Visitor, visitor
 from tests.support.system import System
 
 pytestmark = pytest.mark.acceptance
@@ -57,3 +57,19 @@ def test_the_focus_goes_to_what_took_the_place_of_what_was_pressed(
     expect(page.get_by_label("Reason")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#do-cancel")).to_be_focused()
+
+
+def test_a_time_of_where_one_is_says_how_far_that_is_from_utc(
+    browser: Browser, running_system: System, cookies: list[dict[str, str]], waiting: str
+) -> None:
+    url = running_system.endpoint.url
+    with visitor(browser, url, cookies, timezone_id="America/St_Johns") as someone:
+        someone.goes_to(f"/runs/{waiting}")
+        requested = someone.page.locator("#run-facts time").first
+        expect(requested).to_have_text(re.compile(r" UTC$"))
+        zones = someone.page.get_by_role("group", name="Times in").first
+        zones.get_by_role("button", name="Local").click()
+        expect(requested).to_have_text(re.compile(r" -0[23]:30$"))
+        zones.get_by_role("button", name="UTC").click()
+        expect(requested).to_have_text(re.compile(r" UTC$"))
+        someone.is_content()
