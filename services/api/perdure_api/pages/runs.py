@@ -69,6 +69,7 @@ async def runs_page(request: HttpRequest) -> ASGIApp:
     return html(template, {"frame": frame, "runs": page, "fragment": fragment}, headers=headers)
 
 
+LOST: Final = "There is no such place in the list. The newest runs are shown."
 FILTERS: Final = ("state", "job", "queue", "executor", "tag", "q", "since")
 
 
@@ -92,7 +93,7 @@ async def runs_context(
         if held and after is not None:
             newer = await run_list.count_newer(database, tenant, wanted, after)
     except (ValueError, Refused) as error:
-        problem = error.detail if isinstance(error, Refused) else str(error)
+        problem = LOST if isinstance(error, Refused) else str(error)
         chosen, after, held, wanted = RunFilter(), None, False, run_list.Filter()
         found = await run_list.find(database, tenant, wanted, limit=PAGE)
     here, after = after, None if held else after
