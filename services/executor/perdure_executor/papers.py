@@ -5,16 +5,22 @@ The warden's own way, which needs the standard library only, is in `warden.order
 
 import msgspec
 
-from perdure_executor.warden.order import Order, Record, decode_record, encode
+from perdure_executor.warden.order import (
+    Order,
+    Record,
+    decode_record,
+    encode_order,
+    fields,
+    with_call,
+)
 
 
 def written(order: Order) -> bytes:
-    """Give the JSON of an order; text that is not UTF-8 (file names) survives."""
-    plain = {name: getattr(order, name) for name in order.__slots__}
+    """Give the bytes of an order; text that is not UTF-8 (file names) survives."""
     try:
-        return msgspec.json.encode(plain)
+        return with_call(msgspec.json.encode(fields(order)), order)
     except UnicodeEncodeError:
-        return encode(order)
+        return encode_order(order)
 
 
 def read_record(data: bytes) -> Record:

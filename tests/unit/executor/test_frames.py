@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure_executor.warden.frames import Unpacker, pack
-from perdure_executor.warden.order import Order, Record, decode_order, decode_record, encode
+from perdure_executor.warden.order import (
+    Order,
+    Record,
+    decode_order,
+    decode_record,
+    encode,
+    encode_order,
+)
 
 frames = st.lists(
     st.tuples(
@@ -28,11 +35,17 @@ def test_frames_come_out_as_they_went_in(sent: list[tuple[bytes, str, bytes]], s
 
 def test_orders_and_records_survive_the_way() -> None:
     order = Order(
-        program="/x", argv=["x", "ä\udcff"], env={"A": "b"}, cwd="/", path="/p", timeout=1.5
+        program="/x",
+        argv=["x", "ä\udcff"],
+        env={"A": "b"},
+        cwd="/",
+        path="/p",
+        timeout=1.5,
+        call=b'{"func":"a:b"}',
     )
     record = Record(started=1.0, ended=2.0, exit_code=3, log="", lines=4)
 
-    again = decode_order(encode(order))
+    again = decode_order(encode_order(order))
     assert [getattr(again, name) for name in Order.__slots__] == [
         getattr(order, name) for name in Order.__slots__
     ]

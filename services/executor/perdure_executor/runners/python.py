@@ -45,7 +45,7 @@ class PythonRunner:
         }
         return Order(
             path=str(path),
-            call=msgspec.json.encode(call).decode(),
+            call=msgspec.json.encode(call),
             python_path=list(settings.python_path),
             timeout=limits.timeout_seconds,
             grace=limits.grace_seconds,

@@ -1,4 +1,7 @@
-"""What the agent orders from a keeper, and what the keeper notes at the end; JSON between them."""
+"""What the agent orders from a keeper, and what the keeper notes at the end; JSON between them.
+
+The call of an order follows on a line of its own: it is for the worker, and not read on its way.
+"""
 
 import json
 
@@ -26,7 +29,7 @@ class Order:
         env: dict[str, str] | None = None,
         cwd: str = "/",
         stdin: str = "/dev/null",
-        call: str | None = None,
+        call: bytes | None = None,
         python_path: list[str] | None = None,
         timeout: float | None = None,
         grace: float = 10.0,
@@ -123,14 +126,31 @@ class Record:
         self.reported = reported
 
 
-def encode(message: Order | Record) -> bytes:
-    """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
-    return _encode({name: getattr(message, name) for name in message.__slots__}).encode()
+def encode_order(order: Order) -> bytes:
+    """Give the bytes of an order; text that is not UTF-8 (file names) survives."""
+    return with_call(_encode(fields(order)).encode(), order)
 
 
 def decode_order(data: bytes) -> Order:
     """Read an order."""
-    return Order(**_decode(data.decode()))
+    said, _, call = data.partition(b"\n")
+    return Order(**_decode(said.decode()), call=call or None)
+
+
+def with_call(said: bytes, order: Order) -> bytes:
+    """Add the call, if there is one, to the JSON of the other fields."""
+    return said if order.call is None else said + b"\n" + order.call
+
+
+def fields(order: Order) -> "dict[str, object]":
+    """Give all but the call, by name."""
+    return {name: getattr(order, name) for name in order.__slots__ if name != "call"}
+
+
+def encode(record: Record) -> bytes:
+    """Give the JSON of a record; text that is not UTF-8 survives."""
+    said = {name: getattr(record, name) for name in record.__slots__}
+    return _encode({name: value for name, value in said.items() if value is not None}).encode()
 
 
 def decode_record(data: bytes) -> Record:

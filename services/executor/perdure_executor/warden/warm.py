@@ -108,7 +108,7 @@ class CallKeeper(Keeper):
         self._streams = self._warm.streams
         ends = [] if self._streams else self._open_streams()
         try:
-            worker.call((self._order.call or "").encode(), ends)
+            worker.call(self._order.call or b"", ends)
         finally:
             for end in ends:
                 os.close(end)

@@ -30,7 +30,7 @@ class Call:
         kwargs: "dict[str, object]",
         env: dict[str, str],
         cwd: str,
-        allowed: "list[str] | None",
+        allowed: "list[str] | None" = None,
     ) -> None:
         """Take it as it is.
 
@@ -91,7 +91,8 @@ class Answer:
 
 def encode(message: Call | Answer) -> bytes:
     """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
-    return _encode({name: getattr(message, name) for name in message.__slots__}).encode()
+    said = {name: getattr(message, name) for name in message.__slots__}
+    return _encode({name: value for name, value in said.items() if value is not None}).encode()
 
 
 def decode_call(data: bytes) -> Call:

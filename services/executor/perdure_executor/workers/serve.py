@@ -68,6 +68,8 @@ class Worker:
         self._loaded = len(sys.modules)
         self._ours = set(sys.modules)
         self._told: set[str] = set()
+        self._dressed: tuple[dict[str, str], dict[bytes, bytes]] = ({}, {})
+        """The environment that the last call was given, and as it is kept by Python."""
         self._spent, self._children_peak, _ = _used()
 
     def serve(self) -> None:
@@ -116,7 +118,7 @@ class Worker:
         for target, end in enumerate(self._ends, 1):
             os.dup2(end, target)
         signal.signal(signal.SIGTERM, self._asked_to_end)
-        before, after = dict(os.environ), call.env
+        before, after = self._environment(), call.env
         for name in before.keys() - after.keys():
             del os.environ[name]
         for name, value in after.items():
@@ -124,6 +126,12 @@ class Worker:
                 os.environ[name] = value
         if after.get("TZ") != before.get("TZ"):
             time.tzset()
+        self._dressed = after, dict(_encoded())
+
+    def _environment(self) -> dict[str, str]:
+        """Give what is set now; read as a whole only when the last call has changed it."""
+        env, encoded = self._dressed
+        return env if _encoded() == encoded else dict(os.environ)
 
     def _undress(self) -> None:
         """Send what was printed on its way, and let go of the streams."""
@@ -203,6 +211,11 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     worker.serve()
+
+
+def _encoded() -> dict[bytes, bytes]:
+    """Give the dictionary beneath `os.environ`, as decoding it would cost more than most calls."""
+    return os.environ._data  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
 
 
 def _high(file: int) -> int:
