@@ -14,6 +14,8 @@ LONGEST_ON_TRIP_SECONDS = 0.005
 TRIP_SECONDS = 0.02
 """What a trip should take."""
 MOST_ON_TRIP = 32
+WORTH_A_TRIP_SECONDS = 0.004
+"""Slots are filled with trips that take at least so long: less is not worth waking a worker."""
 WEIGHT = 0.1
 """Of the newest duration in the average."""
 
@@ -44,8 +46,9 @@ class Pace:
         return int(slots * min(MOST_A_SLOT, max(1.0, COVERED_SECONDS / self._seconds)))
 
     def trip(self, waiting: int, free: int) -> int:
-        """Give how many of the calls that wait go on one trip, so that no free slot stays empty."""
+        """Give how many of the calls that wait go on one trip, when so many slots are free."""
         if self._seconds is None or self._seconds > LONGEST_ON_TRIP_SECONDS:
             return 1
         most = min(MOST_ON_TRIP, int(TRIP_SECONDS / self._seconds))
-        return max(1, min(most, -(-waiting // free)))
+        worth = int(WORTH_A_TRIP_SECONDS / self._seconds)
+        return max(1, min(most, max(worth, -(-waiting // free))))

@@ -34,9 +34,15 @@ def test_calls_share_a_trip_only_while_they_are_short() -> None:
     assert pace.trip(waiting=100, free=1) == 1
 
 
-def test_a_trip_leaves_something_for_every_free_slot() -> None:
+def test_trips_leave_something_for_every_free_slot() -> None:
+    pace = Pace()
+    pace.took(0.004)
+
+    assert [pace.trip(waiting, free=4) for waiting in (1, 4, 5, 9, 1000)] == [1, 1, 2, 3, 5]
+
+
+def test_calls_that_take_next_to_nothing_stay_together() -> None:
     pace = Pace()
     pace.took(0)
 
-    assert pace.trip(waiting=1000, free=4) == 32
-    assert [pace.trip(waiting, free=4) for waiting in (1, 4, 5, 9)] == [1, 1, 2, 3]
+    assert [pace.trip(waiting, free=4) for waiting in (1, 32, 1000)] == [8, 8, 32]
