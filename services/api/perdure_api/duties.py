@@ -31,8 +31,9 @@ from perdure_runtime.nats_connection import NatsConnection
 
 log = logs.get(__name__)
 
-
 DAY_SECONDS = 86400.0
+TELL_SECONDS = 0.002
+"""How long after a commit those hear of it who carry it on."""
 
 
 class Core:
@@ -73,6 +74,7 @@ class Core:
         self._bulk = Loop("bulk", BulkWorker(database, self.writer, self.controls).tick)
         self._news = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._telling: asyncio.TimerHandle | None = None
         self.writer.on_commit(self._committed)
 
     def duties(self) -> list[Coroutine[None, None, None]]:
@@ -95,6 +97,12 @@ class Core:
         self._listeners.append(listener)
 
     def _committed(self, _commit: Commit) -> None:
+        """Tell of it a moment later: answers and grants go out first, and commits are told together."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TELL_SECONDS, self._told)
+
+    def _told(self) -> None:
+        self._telling = None
         self._tell()
         self._news.set()
 

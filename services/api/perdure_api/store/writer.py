@@ -299,16 +299,14 @@ class Writer:
         if stored.events:
             self.position = stored.position
             self._head = _Head(stored.position, stored.batch.chain)
+        for act in stored.batch.committed:
+            act()
+        # What was started goes out first: an answer takes longer to make.
+        asyncio.get_running_loop().call_soon(_answer, stored)
+        if stored.events:
             commit = Commit(stored.position, stored.events)
             for listener in self._listeners:
                 listener(commit)
-        for act in stored.batch.committed:
-            act()
-        for waiting, outcome in stored.outcomes:
-            if isinstance(outcome, ApiError | FactTooLargeError):
-                _fail(waiting, outcome)
-            elif not waiting.future.done():
-                waiting.future.set_result(Done(outcome, stored.position))
 
     async def _was_committed(self, event_id: str) -> bool:
         """Look up whether the commit that broke went through; keeps trying for 20 seconds."""
@@ -392,6 +390,14 @@ class Writer:
             queues, lanes = zip(*sorted(wanted), strict=True)
             await connection.execute(rows.INSERT_LANES, list(queues), list(lanes))
         return wanted
+
+
+def _answer(stored: _Stored) -> None:
+    for waiting, outcome in stored.outcomes:
+        if isinstance(outcome, ApiError | FactTooLargeError):
+            _fail(waiting, outcome)
+        elif not waiting.future.done():
+            waiting.future.set_result(Done(outcome, stored.position))
 
 
 def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactTooLargeError]:
