@@ -268,6 +268,22 @@ async def test_a_run_without_a_sign_of_life_ends_as_stuck(
 
 
 async def test_a_request_is_stored_though_the_look_for_seats_fails(
+    core: Core, executor: PlayedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(core)
+    await executor.next_grant()
+
+    def breaks(*_: object) -> None:
+        message = "a fault of ours"
+        raise LookupError(message)
+
+    monkeypatch.setattr("perdure_api.followers.dispatcher.admit", breaks)
+    requested = await request_one(core)
+    stored = await read_run(core, requested.id)
+    assert stored.created == requested.created
+
+
+async def test_a_waiting_run_that_cannot_be_read_keeps_no_other_from_starting(
     core: Core, executor: PlayedExecutor
 ) -> None:
     await ask(core)
@@ -276,6 +292,5 @@ async def test_a_request_is_stored_though_the_look_for_seats_fails(
         "UPDATE perdure.runs SET state = '{}' WHERE run_id = $1::text::uuid",
         await ask(core, queue="damaged", labels={"gpu": "none has it"}),
     )
-    requested = await request_one(core)
-    stored = await read_run(core, requested.id)
-    assert stored.created == requested.created
+    run_id = await ask(core)
+    assert (await executor.next_grant()).attempt.run == run_id

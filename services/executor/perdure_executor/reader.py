@@ -92,10 +92,17 @@ class Reader:
 
     def _finish(self, carried: Carried) -> None:
         """Everything is taken: report the outcome and let go."""
+        attempt = carried.grant.attempt
+        if (times := carried.reported.ignored) > 0:
+            log.warning(
+                "what was said on PERDURE_FD was not understood or too large",
+                run=attempt.run,
+                attempt=attempt.number,
+                times=times,
+            )
         ended = carried.ended()
         if ended is not None:
             self._ledger.close(carried, ended)
             return
-        attempt = carried.grant.attempt
         log.info("attempt ended with the lease", run=attempt.run, attempt=attempt.number)
         self._ledger.lose(carried)

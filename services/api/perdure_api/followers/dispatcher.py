@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -28,7 +29,10 @@ from perdure_api.store.rows import lane_key
 from perdure_api.store.state import decode_run
 from perdure_api.store.writer import MOST_SEATED, Work, Writer
 from perdure_contract.identifiers import stream_kind
+from perdure_runtime import logs
 from perdure_runtime.loop import Loop
+
+log = logs.get(__name__)
 
 MAX_PAUSE_SECONDS = 1.0
 """Longest sleep: heals whatever wake-up was lost."""
@@ -70,6 +74,8 @@ class Dispatcher:
         self._writer = writer
         self._grants = grants
         self._granted: deque[Granted] = deque()
+        self._unreadable: set[str] = set()
+        """Runs that were complained of."""
         self._asked = False
         """Whether the present transaction looks even when it appends nothing."""
         self._clock = Loop("dispatcher", self.tick)
@@ -133,9 +139,9 @@ class Dispatcher:
         if any(run.phase == "pending" and run.id not in ready_here for run in here):
             batch.once_committed(self.wake)  # to learn when it comes due, or a new lane's limits
         found = {
-            run_id: decode_run(state)
+            run_id: run
             for run_id, state in lookout.waiting.items()
-            if run_id not in batch.runs
+            if run_id not in batch.runs and (run := self._read(run_id, state)) is not None
         }
         waiting = ready_here | found
         seats = _freed(lookout.seats, Counter(executor for executor, _ in freed))
@@ -157,6 +163,16 @@ class Dispatcher:
             batch.once_committed(partial(self._grant, batch, started))
         if len(found) >= MOST_SEATED:
             batch.once_committed(self.wake)
+
+    def _read(self, run_id: str, state: bytes) -> Run | None:
+        """Read a run that waits; one that cannot be read keeps nobody else from starting."""
+        try:
+            return decode_run(state)
+        except msgspec.DecodeError as error:
+            if run_id not in self._unreadable:
+                self._unreadable.add(run_id)
+                log.error("waiting run cannot be read", run=run_id, why=str(error))  # noqa: TRY400
+            return None
 
     def _grant(self, batch: Batch, assignments: Sequence[Assignment]) -> None:
         self._granted.extend(Granted(each.session, batch.runs[each.run]) for each in assignments)

@@ -50,6 +50,8 @@ def preview_of_form(
     if empty and values["mode"] != "json":
         problems = [p for p in problems if p.field not in ("argv", "script", "func")]
         lines.insert(0, "Say what to run to see it here.")
+    if values.get("over") == "batch" and not values.get("items", "-").strip():
+        problems = [p for p in problems if p.field != "items"]
     if not values.get(asked := ASKED_OF.get(values["when"], ""), "-").strip():
         problems = [p for p in problems if p.field != asked]
         lines.append("Say when it is run to see the next times here.")
