@@ -6,17 +6,14 @@ lead to the fields. What was typed is kept whatever happens.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
-
-from markupsafe import Markup
 
 from perdure_api.domain.rejections import FieldError
 from perdure_api.pages.backup_options import DEFAULTS, FOLDED, LABELS, PARTS, SWITCHES, Group
-from perdure_api.pages.form_contexts import Problem
+from perdure_api.pages.form_contexts import FilledForm, Problem
 from perdure_api.pages.quantities import read_seconds, write_seconds
 from perdure_contract.rsync.spec import FilterRow, RsyncOptions, RsyncSpec
-from perdure_runtime.clock import new_id
 
 Row = tuple[str, str]
 """A rule and its pattern, as typed."""
@@ -72,38 +69,11 @@ NOT_A_TIME: Final = "Write a time like 90 s, 15 min or 2 h."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupForm:
-    """The builder as it is shown: what is in its fields, and what is wrong with it."""
+class BackupForm(FilledForm):
+    """The builder as it is shown; the text of a switch that is on is `on`."""
 
-    values: Mapping[str, str]
-    """Text of each field; `on` for a switch that is on."""
     rows: tuple[Row, ...] = ()
     """Filter rules in their order."""
-    problems: tuple[Problem, ...] = ()
-    """What is wrong."""
-    csrf: str = ""
-    """Token of the session."""
-    idempotency_key: str = field(default_factory=new_id)
-    """Makes a form that is sent twice start one run."""
-    expected_version: None = None
-    """Of a run; a new one has none."""
-    seen: str = ""
-    """Nor a state."""
-
-    def __getitem__(self, name: str) -> str:
-        """Give the text of a field."""
-        return self.values[name]
-
-    def problem(self, name: str) -> str:
-        """Give what is wrong with a field, or nothing."""
-        return " ".join(p.message for p in self.problems if p.field == name)
-
-    def invalid(self, name: str) -> Markup:
-        """Give the attributes that tie a field to its hint and its fault."""
-        if not self.problem(name):
-            return Markup("")
-        ids = f"f-{name}-error f-{name}-hint"
-        return Markup(' aria-invalid="true" aria-describedby="{0}"').format(ids)
 
     def opened(self, group: Group) -> bool:
         """Tell whether a fold is open: something in it is not as usual, or wrong."""

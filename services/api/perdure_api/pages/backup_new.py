@@ -36,15 +36,14 @@ from perdure_api.pages.visit import (
     first,
     frame_of,
     from_htmx,
+    lead_on,
     query_of,
     read_form,
-    see_other,
     triggers,
 )
 from perdure_api.projections import jobs
 from perdure_api.projections.hosts import list_hosts
 from perdure_api.projections.run_detail import find_run
-from perdure_api.routes.replies import Reply
 from perdure_api.routes.writing import as_run_id
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
@@ -100,9 +99,9 @@ async def _done(
     if act == "dry":
         return await _page(request, await backup_deeds.start_dry_run(request, form))
     if act == "run":
-        return _lead_on(request, await backup_deeds.start_run(request, form, fields))
+        return lead_on(request, await backup_deeds.start_run(request, form, fields))
     if act == "save":
-        return _lead_on(request, await backup_deeds.save_job(request, form))
+        return lead_on(request, await backup_deeds.save_job(request, form))
     if act == "yaml":
         backup_deeds.read_whole(form)
         return await _page(request, form, yaml=backup_deeds.yaml_of(form))
@@ -154,12 +153,6 @@ async def _filled(request: HttpRequest, query: Mapping[str, str]) -> BackupForm:
         return form.having(**{"dry_run" if asked.spec.dry_run else "origin": query["run"]})
     given = {name: query[name] for name in SIDES if name in query}
     return BackupForm(values=OWN_DEFAULTS | given)
-
-
-def _lead_on(request: HttpRequest, path: str) -> ASGIApp:
-    if from_htmx(request):
-        return Reply(headers=((b"hx-redirect", path.encode()),))
-    return see_other(path)
 
 
 async def _page(
