@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from perdure_contract.facts import Failure, Usage
 from perdure_contract.specs import PythonSpec
@@ -82,12 +83,13 @@ class Starter:
         self._pace.took(seconds)
         self._ask_ahead()
 
-    def given_back(self, carried: Carried) -> None:
-        """It was not begun, so it waits for a slot again; see `fill`."""
-        carried.started = False
-        if carried.kept:
-            self._ledger.spool.mark_started(carried.key, started=False)
-        self._queue.appendleft(carried)
+    def given_back(self, back: Sequence[Carried]) -> None:
+        """They were not begun, so they wait for slots again, before all others; see `fill`."""
+        for carried in back:
+            carried.started = False
+            if carried.kept:
+                self._ledger.spool.mark_started(carried.key, started=False)
+        self._queue.extendleft(reversed(back))
 
     def _give_back(self) -> None:
         """Return what has waited for a slot in vain."""

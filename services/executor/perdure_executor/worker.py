@@ -254,31 +254,37 @@ class Worker:
     # --- what the warden says --------------------------------------------------------------------
 
     def _heard(self, frames: list[Frame]) -> None:
+        back: list[Carried] = []
         with self.ledger.round():
             for kind, key, body in frames:
                 if kind == DATA:
                     self.reader.note(key)
                 elif kind == OVER:
                     self._over(key, body)
-                elif kind == BACK:
-                    self._given_back(key)
+                elif kind == BACK and (carried := self._given_back(key)) is not None:
+                    back.append(carried)
+            self.starter.given_back(back)
             self.starter.fill()
 
-    def _given_back(self, key: str) -> None:
-        """The warden did not begin it; what was asked of it meanwhile never reached a process."""
+    def _given_back(self, key: str) -> Carried | None:
+        """The warden did not begin it: give it when it is to start again.
+
+        What was asked of it meanwhile never reached a process.
+        """
         self._taken(key)
         self.starter.slots.leave(key)
         carried = self.ledger.carried.get(key)
         if carried is None or carried.record is not None:
-            return
+            return None
         if carried.end_asked is None:
-            self.starter.given_back(carried)
-        elif carried.end_asked == LEASE:
+            return carried
+        if carried.end_asked == LEASE:
             self.ledger.unlearn(carried)
         elif carried.end_asked == STOP:
             self.ledger.close(carried, Ended(outcome="released", usage=Usage()))
         else:
             self.ledger.close(carried, Ended(outcome="cancelled", usage=Usage()))
+        return None
 
     def _over(self, key: str, body: bytes) -> None:
         record = read_record(body)
