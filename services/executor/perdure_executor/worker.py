@@ -274,8 +274,8 @@ class Worker:
         self._taken(key)
         self.starter.slots.leave(key)
         carried = self.ledger.carried.get(key)
-        if carried is None or carried.record is not None:
-            return None
+        if carried is None or carried.record is not None or not carried.started:
+            return None  # an agent before us knew it already
         if carried.end_asked is None:
             return carried
         if carried.end_asked == LEASE:
