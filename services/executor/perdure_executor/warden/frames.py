@@ -27,7 +27,7 @@ WARM = b"W"
 # warden → agent, and all but HELLO from a keeper
 HELLO = b"H"
 BACK = b"B"
-"""The call was not begun, because the one before it takes long."""
+"""It was not begun: the call before it takes long, or it was asked to end before its turn."""
 DATA = b"D"
 """There is new output on disk."""
 OVER = b"X"

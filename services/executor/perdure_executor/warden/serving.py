@@ -4,11 +4,11 @@ import signal
 import socket
 
 from perdure_executor.warden import tree
-from perdure_executor.warden.frames import CALL, OVER, START, WARM, Inbox, pack
+from perdure_executor.warden.frames import BACK, CALL, OVER, START, WARM, Inbox, pack
 from perdure_executor.warden.keeper import IGNORED, Keeper
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import decode_order, encode
-from perdure_executor.warden.warm import CallKeeper, Warm, not_begun
+from perdure_executor.warden.warm import CallKeeper, Warm
 
 
 def serve(control: socket.socket, lease: Lease) -> None:
@@ -22,8 +22,8 @@ def serve(control: socket.socket, lease: Lease) -> None:
         if frame is None:
             continue
         kind, key, body = frame
-        if key in inbox.ends:
-            control.sendall(not_begun(inbox, key))
+        if inbox.ends.pop(key, None) is not None:
+            control.sendall(pack(BACK, key))
         elif kind == START:
             keeper = Keeper(key, decode_order(body), control, inbox, lease)
             control.sendall(pack(OVER, key, encode(keeper.carry())))

@@ -1,15 +1,13 @@
 """Calls of Python functions: like programs, but in a worker that a keeper keeps warm between them."""
 
-import json
 import os
 import socket
-import time
 
 from perdure_executor.attempt import RUNNING
-from perdure_executor.warden.frames import BACK, OVER, Inbox, pack
+from perdure_executor.warden.frames import BACK, Inbox, pack
 from perdure_executor.warden.keeper import Keeper
 from perdure_executor.warden.lease import Lease, boottime
-from perdure_executor.warden.order import Order, Record, encode
+from perdure_executor.warden.order import Order, Record
 from perdure_executor.workers.calls import DONE, EXITED, REJECTED, Answer
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
@@ -120,7 +118,7 @@ class CallKeeper(Keeper):
         super()._tick(now)
         if now >= self._patient_until:
             while (frame := self._inbox.next()) is not None:
-                self._control.sendall(not_begun(self._inbox, frame[1]))
+                self._control.sendall(pack(BACK, frame[1]))
 
     def _close(self) -> None:
         if self._returned:
@@ -178,13 +176,3 @@ class CallKeeper(Keeper):
             record.rejected = answer.message
         else:
             record.broken = answer.message
-
-
-def not_begun(inbox: Inbox, key: str) -> bytes:
-    """Give the frame for an order that is not begun: it was asked to end, or is given back."""
-    body = inbox.ends.pop(key, None)
-    if body is None:
-        return pack(BACK, key)
-    now = time.time()
-    why = json.loads(body)["why"]
-    return pack(OVER, key, encode(Record(started=now, ended=now, why=why, log="", reported="")))
