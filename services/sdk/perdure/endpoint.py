@@ -25,7 +25,8 @@ class EndpointFile(msgspec.Struct, frozen=True, kw_only=True):
     login_url: str = ""
     database_url: str = ""
     nats_url: str = ""
-    pids: dict[str, int] = {}
+    pids: dict[str, int | None] = {}
+    """By name; null for a server of one's own, and for what is being started again."""
 
 
 def find_endpoint(url: str | None = None, token: str | None = None) -> Endpoint:
