@@ -39,6 +39,8 @@ class Hello(msgspec.Struct, frozen=True):
     """What a warden says first."""
 
     pid: int
+    warden: str
+    """Which one it is: no other ever has the same."""
     carried: list[str]
     """Attempts whose processes live."""
     ended: list[str]

@@ -85,11 +85,16 @@ class Starter:
 
     def given_back(self, back: Sequence[Carried]) -> None:
         """They were not begun, so they wait for slots again, before all others; see `fill`."""
+        ready: deque[Carried] = deque()
         for carried in back:
             carried.started = False
             if carried.kept:
                 self._ledger.spool.mark_started(carried.key, started=False)
-        self._queue.extendleft(reversed(back))
+            if runner_of(carried.grant).needs(carried.grant):
+                self.prepare(carried)
+            else:
+                ready.appendleft(carried)
+        self._queue.extendleft(ready)
 
     def _give_back(self) -> None:
         """Return what has waited for a slot in vain."""

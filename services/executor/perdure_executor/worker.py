@@ -99,9 +99,14 @@ class Worker:
     async def _open_custody(self) -> None:
         custody = self._custody = Custody(self._heard, self._warden_gone)
         hello = await custody.open(self._settings)
-        lost = self._compare(hello)
+        unknown = self._compare(hello)
+        spool = self.ledger.spool
+        lost = [] if spool.note("warden") == hello.warden else unknown
         await end_strays([carried.grant.attempt for carried in lost])
         with self.ledger.round():
+            spool.set_note("warden", hello.warden)
+            if not lost:
+                self._begin_again(unknown)
             for carried in lost:
                 attempt = carried.grant.attempt
                 log.warning("attempt lost", run=attempt.run, attempt=attempt.number)
@@ -114,7 +119,11 @@ class Worker:
         self.starter.fill()
 
     def _compare(self, hello: Hello) -> list[Carried]:
-        """Match what the warden holds with what we carry; give what nobody holds any more."""
+        """Match what the warden holds with what we carry; give what we started and it doesn't know.
+
+        A warden forgets nothing before we have it. So what the one that we were to start it with does
+        not know was never begun: the agent before us was killed just before it could say so.
+        """
         self.starter.slots.found(hello.carried)
         for key in hello.carried:
             carried = self.ledger.carried.get(key)
@@ -261,30 +270,28 @@ class Worker:
                     self.reader.note(key)
                 elif kind == OVER:
                     self._over(key, body)
-                elif kind == BACK and (carried := self._given_back(key)) is not None:
-                    back.append(carried)
-            self.starter.given_back(back)
+                elif kind == BACK:
+                    self._taken(key)
+                    self.starter.slots.leave(key)
+                    carried = self.ledger.carried.get(key)
+                    if carried is not None and carried.started and carried.record is None:
+                        back.append(carried)  # else an agent before us knew it already
+            self._begin_again(back)
             self.starter.fill()
 
-    def _given_back(self, key: str) -> Carried | None:
-        """The warden did not begin it: give it when it is to start again.
-
-        What was asked of it meanwhile never reached a process.
-        """
-        self._taken(key)
-        self.starter.slots.leave(key)
-        carried = self.ledger.carried.get(key)
-        if carried is None or carried.record is not None or not carried.started:
-            return None  # an agent before us knew it already
-        if carried.end_asked is None:
-            return carried
-        if carried.end_asked == LEASE:
-            self.ledger.unlearn(carried)
-        elif carried.end_asked == STOP:
-            self.ledger.close(carried, Ended(outcome="released", usage=Usage()))
-        else:
-            self.ledger.close(carried, Ended(outcome="cancelled", usage=Usage()))
-        return None
+    def _begin_again(self, back: list[Carried]) -> None:
+        """The warden did not begin them: what was asked of them meanwhile never reached a process."""
+        again: list[Carried] = []
+        for carried in back:
+            if carried.end_asked is None:
+                again.append(carried)
+            elif carried.end_asked == LEASE:
+                self.ledger.unlearn(carried)
+            elif carried.end_asked == STOP:
+                self.ledger.close(carried, Ended(outcome="released", usage=Usage()))
+            else:
+                self.ledger.close(carried, Ended(outcome="cancelled", usage=Usage()))
+        self.starter.given_back(again)
 
     def _over(self, key: str, body: bytes) -> None:
         record = read_record(body)

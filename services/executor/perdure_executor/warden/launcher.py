@@ -82,6 +82,7 @@ class Warden:
             spool: descriptor of the directory; names in it stay short whatever its path is.
         """
         self._spool = spool
+        self._name = os.urandom(8).hex()
         self._lease = Lease(f"/proc/self/fd/{spool}")
         self._poll = select.epoll()
         self._keepers: dict[int, Hold] = {}
@@ -183,7 +184,12 @@ class Warden:
         self._leaving = False
         self._poll.register(connected, select.EPOLLIN)
         ended = [*self._records, *self._back]
-        hello = {"pid": os.getpid(), "carried": list(self._carried), "ended": ended}
+        hello = {
+            "pid": os.getpid(),
+            "warden": self._name,
+            "carried": list(self._carried),
+            "ended": ended,
+        }
         self._agent.say(pack(HELLO, "", json.dumps(hello).encode()))
         for key in self._back:
             self._agent.say(pack(BACK, key))
