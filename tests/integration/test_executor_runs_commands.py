@@ -298,6 +298,29 @@ async def test_a_large_result_travels_beside_the_event(api: PlayedApi) -> None:
     assert json.loads(ended.result_blob) == "x" * 40_000
 
 
+async def test_what_is_said_in_vain_is_told_in_the_last_line_of_the_log(api: PlayedApi) -> None:
+    script = """
+echo one
+python3 -c "import json; print(json.dumps({'result': 'x' * 70_000}))" >&3
+python3 -c "import json; print(json.dumps({'result': 'x' * 500_000}))" >&3
+echo '{"reslt": 1}' >&3
+echo '{"progress": {"done": 3}}' >&3
+echo two >&2
+"""
+    grant = api.grant(script=script)
+    ended = await api.run(grant)
+
+    *printed, last = api.lines(grant.attempt)
+    assert sorted(row.text for row in printed) == ["one", "two"]
+    assert (last.line, last.stream) == (3, "stderr")
+    assert last.text.startswith("perdure: 3 lines written to PERDURE_FD were not understood")
+    assert ended.outcome == "completed"
+    assert ended.progress is not None
+    assert ended.usage.lines == 3
+    text = api.text(grant.attempt)
+    assert ended.usage.log_sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
 async def test_the_last_progress_counts_however_fast_it_came(api: PlayedApi) -> None:
     script = (
         """for i in $(seq 1 20000); do echo '{"progress":{"done":'$i',"total":20000}}'; done >&3"""

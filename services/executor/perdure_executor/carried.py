@@ -61,6 +61,7 @@ class Carried:
         self.log = LogTaker(self.path, grant.request.limits.log_bytes, next_line)
         self.reported = reported or _nothing_reported(grant, boottime())
         self._rest: Iterator[Chunk] | None = None
+        self._complaint: str | None = None
         self._inline_heard = False
 
     @property
@@ -104,6 +105,13 @@ class Carried:
         if self._rest is None:
             self._rest = self.log.finish(record.log, record.lines, record.size, record.ended)
         return bool(lines), next(self._rest, None)
+
+    def complain(self) -> Chunk | None:
+        """Give a last line of the log that tells what it said in vain, once all else was taken."""
+        self._complaint = self.reported.complaint()
+        if self.record is None or self._complaint is None:
+            return None
+        return self.log.add(self._complaint, self.record.ended)
 
     def take_items(self, now: float, *, ending: bool = False) -> ItemsRecorded | None:
         """Give the next report of outcomes of items that is due; at the end all are."""
@@ -161,8 +169,8 @@ class Carried:
                 Literal["completed", "partial", "failed", "cancelled", "released"], outcome.outcome
             ),
             usage=Usage(
-                lines=record.lines,
-                bytes=record.size,
+                lines=record.lines + (self._complaint is not None),
+                bytes=record.size + len(self._complaint or ""),
                 log_sha256=self.log.sha256,
                 cpu_seconds=record.cpu,
                 peak_memory_bytes=record.peak,

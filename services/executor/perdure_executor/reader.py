@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from perdure_executor.carried import Carried
 from perdure_executor.ledger import Ledger
+from perdure_executor.segments import Chunk
 from perdure_executor.voice import Voice
 from perdure_executor.warden.lease import boottime
 from perdure_runtime import clock, logs
@@ -76,9 +77,7 @@ class Reader:
         for finding in found:
             self._ledger.report(carried, finding)
         if chunk is not None:
-            self._ledger.report_chunk(carried, chunk)
-            if carried.shown:
-                self._voice.lines(carried.grant, chunk.rows)
+            self._report_chunk(carried, chunk)
         progress = carried.reported.live(now)
         if progress is not None:
             self._voice.progress(carried.grant, progress)
@@ -90,16 +89,17 @@ class Reader:
             self._finish(carried)
         return True
 
+    def _report_chunk(self, carried: Carried, chunk: Chunk) -> None:
+        self._ledger.report_chunk(carried, chunk)
+        if carried.shown:
+            self._voice.lines(carried.grant, chunk.rows)
+
     def _finish(self, carried: Carried) -> None:
         """Everything is taken: report the outcome and let go."""
         attempt = carried.grant.attempt
-        if (times := carried.reported.ignored) > 0:
-            log.warning(
-                "what was said on PERDURE_FD was not understood or too large",
-                run=attempt.run,
-                attempt=attempt.number,
-                times=times,
-            )
+        complaint = carried.complain()
+        if complaint is not None:
+            self._report_chunk(carried, complaint)
         ended = carried.ended()
         if ended is not None:
             self._ledger.close(carried, ended)

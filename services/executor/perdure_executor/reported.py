@@ -57,8 +57,11 @@ class Said(Struct):
     metrics: dict[str, float] | UnsetType = UNSET
     result: msgspec.Raw | UnsetType = UNSET
     failure: SaidFailure | UnsetType = UNSET
+    outcome: msgspec.Raw | UnsetType = UNSET
+    """Of an item; a function may name it outside of a batch as well, where it means nothing."""
 
 
+_NOTHING = Said()
 _decoder = msgspec.json.Decoder(Said)
 
 
@@ -76,7 +79,7 @@ class Reported(Struct, kw_only=True):
     items: Recorded | None = None
     """Of a batch."""
     ignored: int = 0
-    """Lines that made no sense."""
+    """Lines that made no sense or were too large."""
     next_checkpoint: int = 1
     checkpoint: SaidCheckpoint | None = None
     """The newest one, while it is not reported."""
@@ -102,7 +105,20 @@ class Reported(Struct, kw_only=True):
                 continue
             self._take(said)
 
+    def complaint(self) -> str | None:
+        """Say what of it all was left out, for those who read the log; none when nothing was."""
+        if not self.ignored:
+            return None
+        lines = "1 line" if self.ignored == 1 else f"{self.ignored:,} lines"
+        were = "was" if self.ignored == 1 else "were"
+        return (
+            f"perdure: {lines} written to PERDURE_FD {were} not understood or too large, and left out"
+            f" (a result may have {RESULT_BYTES >> 10} KiB, a checkpoint {CHECKPOINT_BYTES >> 10} KiB)"
+        )
+
     def _take(self, said: Said) -> None:
+        if said == _NOTHING:
+            self.ignored += 1
         if isinstance(said.progress, SaidProgress):
             heard = said.progress
             self.progress = Progress(

@@ -210,7 +210,7 @@ def test_a_flood_of_reports_keeps_the_last_and_little_disk(tmp_path: Path) -> No
     assert heard.endswith(b"39\n")
 
 
-def test_a_report_that_is_too_long_is_dropped_alone(tmp_path: Path) -> None:
+def test_a_report_that_is_too_long_leaves_a_mark_alone(tmp_path: Path) -> None:
     reported = Reported(str(tmp_path / "x"))
     reported.take(b"one\n" + b"x" * 60_000)
     reported.take(b"x" * 65_536)
@@ -219,4 +219,4 @@ def test_a_report_that_is_too_long_is_dropped_alone(tmp_path: Path) -> None:
     reported.flush()
     reported.end()
 
-    assert new_lines(tmp_path / "x", Said()) == b"one\ntwo\n"
+    assert new_lines(tmp_path / "x", Said()) == b"one\n" + Reported.DROPPED + b"two\n"

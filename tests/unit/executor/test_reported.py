@@ -19,8 +19,24 @@ def test_garbage_is_counted_and_changes_nothing() -> None:
     )
 
     assert reported.ignored == 6
+    assert "6 lines written to PERDURE_FD were not understood" in (reported.complaint() or "")
     assert reported.due(100.0) == []
     assert (reported.progress, reported.metrics, reported.result) == (None, {}, None)
+
+
+def test_a_line_of_unknown_words_only_is_not_understood() -> None:
+    reported = Reported()
+    reported.hear(said(reslt=1) + said(progress={"done": 1}, later=True) + said(outcome="skipped"))
+
+    assert reported.ignored == 1
+    assert "1 line written to PERDURE_FD was not understood" in (reported.complaint() or "")
+
+
+def test_who_was_understood_hears_no_complaint() -> None:
+    reported = Reported()
+    reported.hear(said(result="x" * 65_534) + said(metrics={"a": 1}))
+
+    assert reported.complaint() is None
 
 
 @given(st.binary(max_size=500))

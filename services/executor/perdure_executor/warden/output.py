@@ -213,6 +213,8 @@ class Reported:
     __slots__ = ("_file", "_path", "_pending", "_piece", "_rest", "_size", "_skipping")
 
     LINE_BYTES = 131072
+    DROPPED = b"too long\n"
+    """Stands where a line was dropped; the agent counts it with those that it does not understand."""
     PIECE_BYTES = 4 << 20
 
     def __init__(self, path: str) -> None:
@@ -245,6 +247,7 @@ class Reported:
             self._rest += data[end:]
             if len(self._rest) > self.LINE_BYTES:
                 self._rest.clear()
+                self._pending += self.DROPPED
                 self._skipping = True
         if len(self._pending) >= FLUSH_BYTES:
             self.flush()
