@@ -14,11 +14,13 @@ from perdure_api.duties import Core
 from perdure_api.errors import NotFoundError, Rejected
 from perdure_api.intake.jobs_file import STATE, JobsFileWatch
 from perdure_api.job_commands import Saved
+from perdure_api.pages.backup_standing import backups_in_need
 from perdure_api.projections.backups import backup_jobs
 from perdure_api.projections.hosts import get_host, list_hosts
 from perdure_api.projections.jobs import find_job
 from perdure_api.projections.run_detail import find_run
 from perdure_api.projections.why import why
+from perdure_api.store import event_log
 from perdure_api.store.rows import stream_row
 from perdure_api.store.state import StreamRow
 from perdure_contract.facts import Failure
@@ -69,6 +71,13 @@ async def prove(core: Core, executor: PlayedExecutor, spec: RsyncSpec) -> None:
     assert grant.attempt.run == run.id
     await executor.report(grant.attempt, ended())
     await run_reaches(core, run.id, lambda r: r.phase == "completed")
+
+
+async def needy(core: Core) -> list[tuple[str, str]]:
+    """Give the backups that need someone, and how their host stands."""
+    now = (await event_log.head(core.database.pool)).now
+    found = await backups_in_need(core.database, "default", now)
+    return [(backup.job.name, backup.host) for backup in found]
 
 
 async def test_a_backup_waits_for_an_executor_with_rsync_and_says_so(
@@ -194,6 +203,7 @@ async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
     granted = await executor.next_grant()
     assert isinstance(by_hand.result, Run)
     assert (granted.attempt.run, granted.refused) == (by_hand.result.id, None)
+    assert await needy(core) == []
 
     plan = SchedulePlan(job="photos", trigger=IntervalTrigger(hours=1))
     made = await core.schedules.create(BY, plan)
@@ -215,7 +225,9 @@ async def test_a_proof_counts_for_the_machine_that_a_host_was_and_no_other(
         assert "do a dry run again" in (granted.refused or "")
         failure = Failure(reason="rejected", message=granted.refused or "")
         await executor.report(granted.attempt, ended("failed", failure=failure))
+        assert await needy(core) == [("photos", "changed")]
     await prove(core, executor, spec)
+    assert await needy(core) == []
     await core.schedules.trigger(BY, made.result.state.id, "photos")
     assert (await executor.next_grant()).refused is None
     await core.hosts.save(BY, "offsite", replace(moved, roots=("/srv", "/more")))

@@ -95,8 +95,7 @@ async def standing_of(
     days = await backups.days_of(db.pool, tenant, names)
     good = await backups.last_good(db, tenant, names)
     last = await backups.last_run(db, tenant, names)
-    specs = {job.name: job.spec for job in jobs if isinstance(job.spec, RsyncSpec)}
-    hosts = await hosts_of_jobs(db.pool, tenant, specs)
+    hosts = await hosts_of_jobs(db.pool, tenant, _specs(jobs))
     cells = {job.name: strip(days[job.name], now.astimezone(UTC).date()) for job in jobs}
     return tuple(
         Backup(
@@ -114,19 +113,30 @@ async def standing_of(
     )
 
 
-async def overdue_backups(db: Database, tenant: str, now: datetime) -> tuple[Backup, ...]:
-    """Give the backups that are overdue, the longest first."""
+async def backups_in_need(db: Database, tenant: str, now: datetime) -> tuple[Backup, ...]:
+    """Give the backups that are overdue, the longest first, then those that their host keeps waiting."""
     made = await backups.backup_jobs(db.pool, tenant, limit=MOST)
     names = [job.name for job in made]
     planned = await schedules.schedules_of_jobs(db.pool, tenant, names, limit=MOST)
     good = await backups.last_good(db, tenant, [name for name in names if planned[name]])
-    late = [
+    hosts = await hosts_of_jobs(db.pool, tenant, _specs(made))
+    needy = [
         job
         for job in made
         if overdue(job, planned[job.name], _began(good.get(job.name)), now) is not None
+        or (hosts.get(job.name, "fits") != "fits" and wanted(job, planned[job.name]))
     ]
-    rows = await standing_of(db, tenant, late, now) if late else ()
+    rows = await standing_of(db, tenant, needy, now) if needy else ()
     return tuple(sorted(rows, key=lambda row: row.overdue_at or now))
+
+
+def wanted(job: JobView, planned: Sequence[ScheduleView]) -> bool:
+    """Tell whether a backup is meant to be run: it is enabled, and by hand or by a live schedule."""
+    return job.enabled and (not planned or any(s.enabled for s in planned))
+
+
+def _specs(jobs: Sequence[JobView]) -> dict[str, RsyncSpec]:
+    return {job.name: job.spec for job in jobs if isinstance(job.spec, RsyncSpec)}
 
 
 def _next(planned: Sequence[ScheduleView]) -> str | None:

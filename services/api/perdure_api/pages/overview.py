@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from perdure_api.pages import stuck
-from perdure_api.pages.backup_standing import Backup, overdue_backups
+from perdure_api.pages.backup_standing import Backup, backups_in_need
 from perdure_api.pages.overview_contexts import Attention, Overview, Tile
 from perdure_api.pages.rendering import html
 from perdure_api.pages.schedule_words import looked_words
@@ -40,13 +40,15 @@ async def overview_page(request: HttpRequest) -> ASGIApp:
     tenant = caller_of(request).tenant
     live = await watch_all(services.database)
     frame = frame_of(request, "Overview", "overview", live=live)
-    context = await overview_context(services, tenant, frame.now)
+    context = await overview_context(services, tenant, frame.now, may_author=frame.may_author)
     template = "_overview.html" if wants_fragment(request) else "overview.html"
     return html(template, {"frame": frame, "overview": context})
 
 
-async def overview_context(services: Services, tenant: str, now: datetime) -> Overview:
-    """Read everything that the page shows."""
+async def overview_context(
+    services: Services, tenant: str, now: datetime, *, may_author: bool
+) -> Overview:
+    """Read everything that the page shows to someone who may define runs, or may not."""
     database = services.database
     seen = await views.overview(database, tenant)
     hours = await views.throughput(database.pool, tenant, hours=HOURS)
@@ -55,11 +57,11 @@ async def overview_context(services: Services, tenant: str, now: datetime) -> Ov
     live = await live_progress(database, seen.running)
     failed = tuple(run_view(run, now) for run in seen.failed)
     still = await stuck.stuck_runs(services, tenant)
-    late = await overdue_backups(database, tenant, now)
+    needy = await backups_in_need(database, tenant, now)
     attention = [
         *_house_troubles(seen),
         *_stuck(still),
-        *(_overdue(backup) for backup in late[:SHOWN]),
+        *(_backup(backup, may_author=may_author) for backup in needy[:SHOWN]),
         *(_failed(run) for run in failed[:SHOWN]),
     ]
     return Overview(
@@ -136,17 +138,22 @@ def _stuck(runs: Sequence[StuckView]) -> list[Attention]:
     ]
 
 
-def _overdue(backup: Backup) -> Attention:
+def _backup(backup: Backup, *, may_author: bool) -> Attention:
+    name = backup.job.name
+    action, there = "Look", f"/backups/{name}"
+    if backup.host != "fits" and may_author:
+        action = "Dry run" if backup.host == "changed" else "Change"
+        there = f"/backups/new?job={name}"
     return Attention(
-        key=f"backup-{backup.job.name}",
-        state="timeout",
-        title=f"Backup {backup.job.name}",
+        key=f"backup-{name}",
+        state="waiting" if backup.overdue_at is None else "timeout",
+        title=f"Backup {name}",
         id6=None,
-        href=f"/backups/{backup.job.name}",
+        href=f"/backups/{name}",
         text=backup.trouble,
         at=None if backup.overdue_at is None else rfc3339(backup.overdue_at),
-        action="Look",
-        action_href=f"/backups/{backup.job.name}",
+        action=action,
+        action_href=there,
     )
 
 
