@@ -123,5 +123,11 @@ def test_a_job_is_made_changed_and_made_what_it_was(browser: httpx.Client) -> No
     back = send(browser, "/jobs/copy-it/rollback", revision="1", reason="No")
     assert back.status_code == 303
     assert "back to 1" in browser.get("/jobs/copy-it").text
-    assert send(browser, "/jobs/copy-it/delete").headers["location"] == "/jobs"
-    assert browser.get("/jobs/copy-it").status_code == 404
+    assert send(browser, "/jobs/copy-it/delete", reason="Old").headers["location"] == "/jobs"
+    left = browser.get("/jobs/copy-it")
+    assert left.status_code == 200
+    assert "This job was deleted" in left.text
+    assert ": Old" in left.text
+    assert "Run now" not in left.text
+    assert 'value="copy-it"' in browser.get("/jobs/new?from=copy-it").text
+    assert browser.get("/jobs/never-there").status_code == 404

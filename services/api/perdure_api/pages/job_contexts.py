@@ -138,6 +138,24 @@ class JobPage(FormSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedJobPage:
+    """A job that was deleted: what is left of it."""
+
+    name: str
+    """Its name."""
+    at: str
+    """When it was deleted."""
+    by: str
+    """Who did it."""
+    reason: str
+    """Why, in a person's words; empty when nothing was said."""
+    recent: tuple[RunView, ...]
+    """Its last runs, the newest first."""
+    revisions: tuple[RevisionRow, ...]
+    """What it was, the newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPreview:
     """What a filled form of a job or schedule would do."""
 

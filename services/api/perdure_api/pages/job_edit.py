@@ -44,8 +44,8 @@ async def new_job(request: HttpRequest) -> ASGIApp:
     services, tenant, query = services_of(request), caller_of(request).tenant, query_of(request)
     form = new_form(DEFAULTS)
     if "from" in query:
-        _, job = await jobs.find_job(services.database.pool, tenant, query["from"][:63])
-        values = values_of_job("", job.definition)
+        _, job = await jobs.find_named(services.database.pool, tenant, query["from"][:63])
+        values = values_of_job(job.name if job.deleted else "", job.definition)
         form = replace(new_form(values), rows=rows_of(job.definition.params))
     if "run" in query:
         form = new_form(await _values_of_run(request, query["run"]))

@@ -15,14 +15,23 @@ from perdure_api.job_drafts import read_job_run
 from perdure_api.kinds import kind
 from perdure_api.once import StoredAnswer
 from perdure_api.pages.durations import durations_of
+from perdure_api.pages.event_words import actor_words
 from perdure_api.pages.fire_runs import schedule_rows
 from perdure_api.pages.forms.parameters import shown, typed_value
-from perdure_api.pages.job_contexts import JobPage, JobRow, JobsPage, ParameterInput
+from perdure_api.pages.job_contexts import DeletedJobPage, JobPage, JobRow, JobsPage, ParameterInput
 from perdure_api.pages.job_revisions import revision_rows
 from perdure_api.pages.rendering import html
 from perdure_api.pages.schedule_words import looked_words
 from perdure_api.pages.sent_forms import idempotency_of
-from perdure_api.pages.visit import csrf_of, first, frame_of, read_form, see_other, wants_fragment
+from perdure_api.pages.visit import (
+    csrf_of,
+    first,
+    frame_of,
+    lead_on,
+    read_form,
+    see_other,
+    wants_fragment,
+)
 from perdure_api.pages.watching import watch_all
 from perdure_api.pages.words import counted
 from perdure_api.projections import jobs, run_list, schedules
@@ -31,7 +40,9 @@ from perdure_api.projections.run_detail import run_view
 from perdure_api.routes.replies import Reply
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
+from perdure_api.store.codec import decode
 from perdure_api.store.state import StreamRow
+from perdure_contract.facts import JobDeleted
 from perdure_contract.jobs import ScheduleView
 from perdure_contract.objects import RunView
 from perdure_contract.specs import BatchSpec, Spec
@@ -40,6 +51,8 @@ from perdure_runtime import clock
 MOST: Final = 500
 RUNS: Final = 100
 """Runs of a job that its durations are counted over."""
+LAST_RUNS: Final = 10
+"""Runs that are listed of a job that was deleted."""
 STRIP: Final = 7
 """Outcomes in the list, and of each schedule."""
 
@@ -69,7 +82,13 @@ async def jobs_page(request: HttpRequest) -> ASGIApp:
 
 @get("/jobs/{name:str}", opt={"permission": "view"}, name="job")
 async def job_page(request: HttpRequest, name: str) -> ASGIApp:
-    """Show one job."""
+    """Show one job, or what is left of one that was deleted: its runs lead here."""
+    services, tenant = services_of(request), caller_of(request).tenant
+    row, job = await jobs.find_named(services.database.pool, tenant, name)
+    if job.deleted:
+        if wants_fragment(request):
+            return lead_on(request, f"/jobs/{name}")
+        return html("job_deleted.html", await _deleted(request, services, row, job))
     return await _page(request, name, {}, ())
 
 
@@ -145,6 +164,24 @@ async def _read(
         revisions=revision_rows(await jobs.revisions(pool, row), job.revision),
         csrf=csrf_of(request),
     )
+
+
+async def _deleted(
+    request: HttpRequest, services: Services, row: StreamRow, job: Job
+) -> dict[str, object]:
+    """Read what is left of a job that was deleted."""
+    pool, tenant = services.database.pool, caller_of(request).tenant
+    event = await jobs.last_event(pool, row)
+    fact = decode(event.type, event.data)
+    page = DeletedJobPage(
+        name=job.name,
+        at=event.time,
+        by=actor_words(event.actor) if event.actor else "",
+        reason=(fact.reason or "") if isinstance(fact, JobDeleted) else "",
+        recent=tuple((await _recent(services, tenant, [job.name], LAST_RUNS))[job.name]),
+        revisions=revision_rows(await jobs.revisions(pool, row), current=0),
+    )
+    return {"frame": frame_of(request, job.name, "jobs"), "page": page}
 
 
 async def _recent(

@@ -13,6 +13,7 @@ from perdure_api.store.codec import decode
 from perdure_api.store.event_log import read_stream
 from perdure_api.store.rows import stream_row
 from perdure_api.store.state import StreamRow
+from perdure_contract.envelope import Event
 from perdure_contract.facts import JobCreated, JobRevised
 from perdure_contract.identifiers import job_stream
 from perdure_contract.jobs import Change, JobDefinition, JobView, RevisionView
@@ -51,11 +52,34 @@ async def find_job(pool: asyncpg.Pool, tenant: str, name: str) -> tuple[StreamRo
     Raises:
         NotFoundError: when there is none, or it was deleted.
     """
+    row, job = await find_named(pool, tenant, name)
+    if job.deleted:
+        raise NotFoundError(name)
+    return row, job
+
+
+async def find_named(pool: asyncpg.Pool, tenant: str, name: str) -> tuple[StreamRow, Job]:
+    """Give the row and state of a job that is there or was deleted.
+
+    Raises:
+        NotFoundError: when there never was one.
+    """
     record = await pool.fetchrow(ONE, job_stream(name), tenant)
     row = None if record is None else stream_row(record)
-    if row is None or not isinstance(row.state, Job) or row.state.deleted:
+    if row is None or not isinstance(row.state, Job):
         raise NotFoundError(name)
     return row, row.state
+
+
+async def last_event(pool: asyncpg.Pool, row: StreamRow) -> Event:
+    """Give what happened last to a job."""
+    (event,) = await read_stream(
+        pool,
+        row.stream,
+        first_position=row.last_position,
+        last_position=row.last_position,
+    )
+    return event
 
 
 async def jobs_by_name(pool: asyncpg.Pool, tenant: str, names: Collection[str]) -> dict[str, Job]:
