@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from perdure_api.duties import Core
@@ -27,6 +28,13 @@ from tests.support import stack
 from tests.support.api_core import PlayedExecutor, running_core
 from tests.support.stack import Database, NatsUrls, OwnNats, Servers
 from tests.support.system import System, running
+
+# By default an example may take 200 ms, which a busy machine does not always grant; and what CI finds
+# must be found again.
+hypothesis.settings.register_profile(
+    "perdure", deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
+hypothesis.settings.load_profile("perdure")
 
 for variable in [name for name in os.environ if name.startswith("PERDURE_")]:
     if not variable.startswith("PERDURE_TEST_"):
