@@ -28,7 +28,14 @@ def test_a_duration_has_at_most_two_units(seconds: float | None, said: str) -> N
 
 @pytest.mark.parametrize(
     ("ago", "said"),
-    [(0.2, "now"), (3, "3 s ago"), (200, "3 min ago"), (-41, "in 42 s"), (200_000, "2 days ago")],
+    [
+        (0.2, "now"),
+        (3, "3 s ago"),
+        (200, "3 min ago"),
+        (-41, "in 42 s"),
+        (200_000, "2 days ago"),
+        (90_000, "1 day ago"),
+    ],
 )
 def test_a_time_is_said_by_its_distance(ago: float, said: str) -> None:
     assert words.relative(NOW - timedelta(seconds=ago), NOW) == said
@@ -81,3 +88,24 @@ def test_a_time_that_is_shown_in_a_field_reads_back_as_itself(seconds: float) ->
 @pytest.mark.parametrize("count", [1, 999, 1000, 1 << 20, 50_000_000, 1 << 30, 10**9 + 1])
 def test_a_size_that_is_shown_in_a_field_reads_back_as_itself(count: int) -> None:
     assert read_bytes(write_bytes(count)) == count
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(4, 5, "80.0"), (399, 500, "79.8"), (5, 5, "100.0"), (99_999, 100_000, "99.9"), (0, 3, "0.0")],
+)
+def test_a_share_keeps_its_form_and_is_whole_only_when_nothing_is_left(
+    part: int, whole: int, said: str
+) -> None:
+    assert words.share(part, whole) == said
+
+
+def test_whole_numbers_of_a_json_value_have_no_decimal() -> None:
+    value = {
+        "limits": {"timeout_seconds": 3600.0, "jitter": 0.1},
+        "waits": [1.0, True, "2.0", None],
+    }
+    assert words.plain(value) == {
+        "limits": {"timeout_seconds": 3600, "jitter": 0.1}, "waits": [1, True, "2.0", None]
+    }  # fmt: skip
+    assert repr(words.plain(3600.0)) == "3600"

@@ -7,7 +7,7 @@ from perdure_api.pages.calls import words_of
 from perdure_api.pages.definition_contexts import Definition
 from perdure_api.pages.preview import longest_waits
 from perdure_api.pages.rendering import pretty
-from perdure_api.pages.words import counted, duration, number, size
+from perdure_api.pages.words import counted, duration, number, plain, size
 from perdure_contract.objects import RunView
 from perdure_contract.specs import BatchSpec, BlobRef, CommandSpec, PythonSpec, Spec
 
@@ -38,7 +38,7 @@ def definition_of(run: RunView, script: str | None) -> Definition:
         script_sha256=kept_apart.sha256 if kept_apart is not None else "",
         rules=rules_of(run),
         env_names=() if command is None else tuple(command.env),
-        json=pretty(_request(run)),
+        json=pretty(plain(_request(run))),
     )
 
 

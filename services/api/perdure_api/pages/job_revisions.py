@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
@@ -17,7 +18,7 @@ from perdure_api.pages.event_words import actor_words
 from perdure_api.pages.job_contexts import ChangeRow, RevisionRow
 from perdure_api.pages.sent_forms import reason_of
 from perdure_api.pages.visit import csrf_of, first, lead_on, query_of, read_form, whole_number
-from perdure_api.pages.words import absolute, counted
+from perdure_api.pages.words import absolute, counted, plain
 from perdure_api.projections import jobs, schedules
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
@@ -51,9 +52,10 @@ def _change(change: Change) -> ChangeRow:
 
 
 def _short(raw: object) -> str:
-    text = bytes(raw).decode()  # type: ignore[call-overload]  # what msgspec keeps as it came
-    if text == "null":
+    value = msgspec.json.decode(bytes(raw))  # type: ignore[call-overload]  # what msgspec keeps as it came
+    if value is None:
         return "nothing"
+    text = msgspec.json.encode(plain(value)).decode()
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 

@@ -16,7 +16,7 @@ from perdure_api.pages.schedule_words import looked_words
 from perdure_api.pages.timeline import bar_pieces, spark_bars, spark_line
 from perdure_api.pages.visit import frame_of, wants_fragment
 from perdure_api.pages.watching import watch_all
-from perdure_api.pages.words import counted, failure_words, number, short_id
+from perdure_api.pages.words import counted, failure_words, number, share, short_id
 from perdure_api.projections import overview as views
 from perdure_api.projections import run_list
 from perdure_api.projections.overview import Hour
@@ -260,11 +260,10 @@ def _tiles(seen: views.Overview, hours: Sequence[Hour], now: datetime) -> tuple[
 
 def _success(good: Sequence[int], bad: Sequence[int]) -> Tile:
     all_ended = sum(good) + sum(bad)
-    rate = f"{sum(good) / all_ended * 100:.1f}".removesuffix(".0") if all_ended else "–"
     return Tile(
         key="success",
         label="Success, last 24 h",
-        value=rate,
+        value=share(sum(good), all_ended) if all_ended else "–",
         of="%" if all_ended else "",
         sub=f"{number(sum(bad))} of {number(all_ended)} failed"
         if all_ended

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from perdure_contract.facts import Failure
+from perdure_contract.facts import Failure, Json
 from perdure_contract.objects import ItemCountsView, State
 
 ICON_OF_STATE: Final[dict[str, str]] = {
@@ -94,7 +94,7 @@ def rough(seconds: float) -> str:
         return f"{int(seconds / MINUTE)} min"
     if seconds < DAY:
         return f"{int(seconds / HOUR)} h"
-    return f"{int(seconds / DAY)} days"
+    return counted(int(seconds / DAY), "day")
 
 
 def duration(seconds: float | None) -> str:
@@ -141,6 +141,15 @@ def number(value: float) -> str:
     return text.replace(",", "\N{NO-BREAK SPACE}")
 
 
+def plain(value: Json) -> Json:
+    """Give a JSON value whose whole numbers have no `.0`."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def figure(value: float) -> str:
     """Give a measured number: small ones keep four digits that count, huge ones have a power of ten."""
     if value and (abs(value) < 1 or abs(value) >= HUGE):
@@ -162,6 +171,12 @@ def items_words(counts: ItemCountsView) -> str:
 def percent(fraction: float) -> str:
     """Give a fraction in whole percent; never 100 % before the end."""
     return f"{min(99, int(fraction * 100)) if fraction < 1 else 100} %"
+
+
+def share(part: int, whole: int) -> str:
+    """Give a part of something in percent, always with one decimal; never 100.0 before all of it."""
+    tenths = part * 1000 // whole
+    return f"{tenths // 10}.{tenths % 10}"
 
 
 def short_id(run: str) -> str:
