@@ -20,6 +20,7 @@ from perdure_contract.specs import CommandSpec, Limits, RunRequest, Spec
 from perdure_contract.wire import Attempt, Ended, LogLine, Report
 from perdure_runtime import clock
 from tests.support.programs import clean_environment
+from tests.support.stack import NatsUrls
 from tests.support.waiting import becomes, eventually
 
 
@@ -316,6 +317,17 @@ async def joined(api: PlayedApi, executor: ExecutorProcess) -> AsyncIterator[Non
     finally:
         executor.end()
         await api.stop()
+
+
+@asynccontextmanager
+async def playing(
+    nats: NatsUrls, folder: Path, *, lease_seconds: float = 60, **variables: str
+) -> AsyncIterator[tuple[PlayedApi, ExecutorProcess]]:
+    """A played api with an executor of its own settings, ended afterwards."""
+    api = PlayedApi(nats.api, "player", lease_seconds=lease_seconds)
+    executor = ExecutorProcess(folder, nats.executor, "player", **variables)
+    async with joined(api, executor):
+        yield api, executor
 
 
 def _alive(pid: int) -> bool:
