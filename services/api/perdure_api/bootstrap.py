@@ -126,12 +126,11 @@ async def _run(
 
     core.on_news(look)
     await services.link_note.replace()
-    server = _server(create_app(services))
+    server = _server(create_app(services), settings.address)
     # What lives as long as the process is not looked at by every collection again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    log.info("api serves", address=settings.address)
     try:
         async with asyncio.TaskGroup() as group:
             duties = [
@@ -178,7 +177,16 @@ async def offline(database_url: str) -> AsyncIterator[tuple[Commands, Database]]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves signals to us."""
+    """uvicorn's server, which leaves signals to us and says when it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets=sockets)
+        log.info("api serves", address=self._address)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -186,7 +194,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: object) -> _Server:
+def _server(app: object, address: str) -> _Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI application, typed by Litestar
         http=GuardedProtocol,
@@ -200,7 +208,7 @@ def _server(app: object) -> _Server:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return _Server(config)
+    return _Server(config, address)
 
 
 def _stop_signal() -> asyncio.Event:
