@@ -1,7 +1,7 @@
 """Which waiting runs start now, and where."""
 
 from perdure_api.domain.admission import Assignment, Candidate, Seat, admit
-from perdure_api.domain.lanes import lane_of, serves
+from perdure_api.domain.lanes import lane_of, serves, words_of
 
 
 def waiting(
@@ -103,3 +103,10 @@ def test_a_lane_is_served_by_whoever_has_all_its_labels() -> None:
 
 def test_a_label_with_an_equals_sign_in_its_value_is_still_one_label() -> None:
     assert serves({"flags": "a=b"}, lane_of({"flags": "a=b"}))
+
+
+def test_what_a_lane_asks_for_is_named_as_people_do() -> None:
+    assert (
+        words_of(lane_of({"site": "b", "gpu": "yes"}, ["rsync"])) == "gpu=yes and rsync and site=b"
+    )
+    assert words_of("") == ""

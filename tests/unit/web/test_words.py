@@ -92,7 +92,14 @@ def test_a_size_that_is_shown_in_a_field_reads_back_as_itself(count: int) -> Non
 
 @pytest.mark.parametrize(
     ("part", "whole", "said"),
-    [(4, 5, "80.0"), (399, 500, "79.8"), (5, 5, "100.0"), (99_999, 100_000, "99.9"), (0, 3, "0.0")],
+    [
+        (4, 5, "80.0"),
+        (2, 3, "66.7"),
+        (399, 500, "79.8"),
+        (5, 5, "100.0"),
+        (99_999, 100_000, "99.9"),
+        (0, 3, "0.0"),
+    ],
 )
 def test_a_share_keeps_its_form_and_is_whole_only_when_nothing_is_left(
     part: int, whole: int, said: str

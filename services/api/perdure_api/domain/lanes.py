@@ -26,3 +26,10 @@ def serves(executor_labels: dict[str, str], lane: str) -> bool:
         executor_labels.get(key) == value
         for key, _, value in (part.partition("=") for part in lane.split(","))
     )
+
+
+def words_of(lane: str) -> str:
+    """Say what a lane asks for, as people name it: `gpu=yes and rsync`."""
+    parts = lane.split(",") if lane else []
+    named = [p[1:].rpartition("=")[0] if p.startswith(":") else p for p in parts]
+    return " and ".join(sorted(named))

@@ -8,6 +8,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from perdure_api.domain import lanes
 from perdure_api.pages import stuck
 from perdure_api.pages.backup_standing import Backup, backups_in_need
 from perdure_api.pages.overview_contexts import Attention, Overview, Tile
@@ -21,7 +22,6 @@ from perdure_api.projections import overview as views
 from perdure_api.projections import run_list
 from perdure_api.projections.overview import Hour
 from perdure_api.projections.run_detail import live_progress, run_view
-from perdure_api.projections.run_list import Filter
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import Services, services_of
 from perdure_contract.objects import RunView, State, StuckView
@@ -52,8 +52,6 @@ async def overview_context(
     database = services.database
     seen = await views.overview(database, tenant)
     hours = await views.throughput(database.pool, tenant, hours=HOURS)
-    ended = Filter(state=("completed", "partial", "failed", "cancelled"))
-    recent = (await run_list.find(database, tenant, ended, limit=SHOWN)).runs
     live = await live_progress(database, seen.running)
     failed = tuple(run_view(run, now) for run in seen.failed)
     still = await stuck.stuck_runs(services, tenant)
@@ -71,7 +69,7 @@ async def overview_context(
         last_failure_at=failed[0].ended_at if failed else None,
         tiles=_tiles(seen, hours, now),
         running=tuple(run_view(run, now, live.get(run.id)) for run in seen.running[:SHOWN]),
-        recent=tuple(run_view(run, now) for run in recent),
+        recent=tuple(run_view(run, now) for run in seen.ended[:SHOWN]),
         looked_words=looked_words(services.seconds_since_schedules()),
     )
 
@@ -94,12 +92,11 @@ def _house_troubles(seen: views.Overview) -> list[Attention]:
         text = f"{counted(queue.queued, 'run waits', 'runs wait')} and no live executor serves it."
         found.append(_queue_trouble(queue.name, "No executor for queue", "waiting", text))
     for place, unfit in enumerate(seen.unfit[:SHOWN]):
-        labels = unfit.lane.replace(",", ", ")
         found.append(
             Attention(
                 key=f"labels-{place}",
                 state="waiting",
-                title=f"No executor has {labels}",
+                title=f"No executor has {lanes.words_of(unfit.lane)}",
                 id6=None,
                 href=f"/runs?state=queued&queue={unfit.queue}",
                 text=f"{_waiting(unfit.waiting)} for it in queue {unfit.queue}.",

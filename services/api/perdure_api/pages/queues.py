@@ -1,5 +1,6 @@
 """Queues: what runs and waits in each, its limits, pausing it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,6 +9,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from perdure_api.domain import lanes
 from perdure_api.errors import NotFoundError
 from perdure_api.fields import PATTERN_WORDS
 from perdure_api.pages.action_contexts import ActionInput, ActionPage
@@ -25,13 +27,16 @@ from perdure_api.pages.visit import (
     whole_number,
 )
 from perdure_api.pages.watching import watch_all
-from perdure_api.pages.words import counted
+from perdure_api.pages.words import counted, number
+from perdure_api.projections import overview
+from perdure_api.projections.executors import list_executors
+from perdure_api.projections.overview import Unfit
 from perdure_api.projections.queues import get_queue, list_queues
 from perdure_api.routes.replies import Reply
 from perdure_api.security.access import HttpRequest, caller_of
 from perdure_api.services import services_of
 from perdure_contract.identifiers import NAME_PATTERN, Name
-from perdure_contract.objects import QueueView
+from perdure_contract.objects import ExecutorView, QueueView
 
 MOST: Final = 1_000_000
 """Largest limit that the page takes."""
@@ -44,13 +49,29 @@ async def queues_page(request: HttpRequest) -> ASGIApp:
     frame = frame_of(request, "Queues", "queues", live=await watch_all(services.database))
     queues = await list_queues(services.database.pool, caller_of(request).tenant)
     csrf = csrf_of(request)
-    cards = tuple(QueueCard(queue=queue, words=queue_words(queue), csrf=csrf) for queue in queues)
+    executors = await list_executors(services.database.pool, caller_of(request).tenant)
+    at_work = [executor for executor in executors if executor.state in ("live", "draining")]
+    unfit = await overview.unfit(services.database.pool, caller_of(request).tenant, at_work)
+    cards = tuple(
+        QueueCard(
+            queue=queue,
+            words=queue_words(queue, at_work, [u for u in unfit if u.queue == queue.name]),
+            csrf=csrf,
+        )
+        for queue in queues
+    )
     template = "_queues.html" if wants_fragment(request) else "queues.html"
     return html(template, {"frame": frame, "queues": cards})
 
 
-def queue_words(queue: QueueView) -> str:
-    """Say in a sentence what goes on in a queue."""
+def queue_words(queue: QueueView, at_work: Sequence[ExecutorView], unfit: Sequence[Unfit]) -> str:
+    """Say in a sentence what goes on in a queue.
+
+    Args:
+        queue: The queue.
+        at_work: Executors that live or are draining, of any queue.
+        unfit: What waits in it for something that none of them has.
+    """
     if queue.paused:
         return "Paused: nothing starts from it until it is resumed. What runs goes on."
     if queue.concurrency is not None and queue.running >= queue.concurrency:
@@ -61,9 +82,18 @@ def queue_words(queue: QueueView) -> str:
         )
         return f"At its limit.{waiting}"
     if queue.queued:
-        return (
-            f"{counted(queue.queued, 'run waits', 'runs wait')} for an executor with a free slot."
-        )
+        said = counted(queue.queued, "run waits", "runs wait")
+        live = [e for e in at_work if e.state == "live"]
+        if not any(not e.queues or queue.name in e.queues for e in live):
+            return f"{said}, and no live executor serves it."
+        if unfit:
+            needs = " or ".join(lanes.words_of(lane.lane) for lane in unfit)
+            few = sum(lane.waiting for lane in unfit)
+            of = "" if few >= queue.queued else f", {number(few)} of them"
+            return f"{said}{of} for an executor that has {needs}."
+        rate = queue.rate_per_minute
+        most = "" if rate is None else f"; at most {number(rate)} start a minute"
+        return f"{said} for an executor with a free slot{most}."
     return "Runs start as soon as an executor has a free slot."
 
 

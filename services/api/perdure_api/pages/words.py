@@ -175,7 +175,7 @@ def percent(fraction: float) -> str:
 
 def share(part: int, whole: int) -> str:
     """Give a part of something in percent, always with one decimal; never 100.0 before all of it."""
-    tenths = part * 1000 // whole
+    tenths = min(round(part / whole * 1000), 999 if part < whole else 1000)
     return f"{tenths // 10}.{tenths % 10}"
 
 

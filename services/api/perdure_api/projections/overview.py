@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
-from perdure_api.domain.lanes import serves
+from perdure_api.domain.lanes import offered, serves
 from perdure_api.domain.run import Run
 from perdure_api.projections import run_list
 from perdure_api.projections.executors import list_executors
@@ -26,6 +26,14 @@ _FAILED: Final = """
 FROM perdure_views.run_list f WHERE f.tenant = $1 AND f.state IN ('failed', 'partial')
 AND f.ended_at > clock_timestamp() - interval '24 hours'
 AND NOT EXISTS (SELECT FROM perdure_views.run_list r WHERE r.rerun_of = f.run_id)"""
+
+# By state, because that is what the index on their ends begins with.
+_ENDED: Final = f"""
+SELECT e.run_id, e.ended_at
+FROM unnest('{{completed,partial,failed,cancelled}}'::text[]) AS s(state) CROSS JOIN LATERAL (
+    SELECT run_id, ended_at FROM perdure_views.run_list
+    WHERE tenant = $1 AND state = s.state AND ended_at IS NOT NULL
+    ORDER BY ended_at DESC LIMIT {SHOWN}) AS e"""
 
 _LANES: Final = """
 SELECT l.queue, l.lane, n.waiting FROM perdure.lanes l CROSS JOIN LATERAL (
@@ -47,11 +55,11 @@ GROUP BY hour ORDER BY hour"""
 
 
 class Unfit(Struct, frozen=True, kw_only=True):
-    """Runs that ask for labels which no executor of their queue has."""
+    """Runs that ask for labels or programs which no executor of their queue has."""
 
     queue: str
     lane: str
-    """The labels, like `gpu=yes,site=b`."""
+    """What they ask for, see `domain.lanes`."""
     waiting: int
     """How many runs wait, up to `FAILED_COUNTED` + 1."""
 
@@ -69,9 +77,11 @@ class Overview(Struct, frozen=True, kw_only=True):
     paused_queues: tuple[QueueView, ...]
     """Paused queues in which runs wait."""
     unfit: tuple[Unfit, ...]
-    """What waits for labels that nobody has, in queues that are served."""
+    """What waits for something that nobody has, in queues that are served."""
     running: tuple[Run, ...]
     """What runs now, latest first; at most `SHOWN`."""
+    ended: tuple[Run, ...]
+    """What ended last, latest first; at most `SHOWN`."""
     counts: dict[State, int]
     """Runs in each state, up to `run_list.COUNTED` + 1."""
     executors: tuple[ExecutorView, ...]
@@ -99,15 +109,16 @@ async def overview(db: Database, tenant: str) -> Overview:
     waiting = [queue for queue in queues if queue.queued > 0]
     running = Filter(state=("running", "cancelling"))
     return Overview(
-        failed=await _failed(db.pool, tenant),
+        failed=await _runs(db.pool, f"SELECT f.run_id, f.ended_at {_FAILED}", tenant),
         failed_count=await db.pool.fetchval(
             f"SELECT count(*) FROM (SELECT 1 {_FAILED} LIMIT $2) AS few", tenant, FAILED_COUNTED + 1
         ),
         lost_executors=tuple(executor for executor in executors if executor.state == "lost"),
         unserved_queues=tuple(q for q in waiting if not everywhere and q.name not in served),
         paused_queues=tuple(queue for queue in waiting if queue.paused),
-        unfit=await _unfit(db.pool, tenant, at_work),
+        unfit=await unfit(db.pool, tenant, at_work),
         running=(await run_list.find(db, tenant, running, limit=SHOWN)).runs,
+        ended=await _runs(db.pool, _ENDED, tenant),
         counts=await run_list.counts(db, tenant, Filter()),
         executors=executors,
         slots=sum(executor.slots for executor in at_work),
@@ -115,13 +126,14 @@ async def overview(db: Database, tenant: str) -> Overview:
     )
 
 
-async def _unfit(
+async def unfit(
     pool: asyncpg.Pool, tenant: str, at_work: Sequence[ExecutorView]
 ) -> tuple[Unfit, ...]:
+    """Give what waits for labels or programs that none of the executors at work has."""
     found = []
     for queue, lane, waiting in await pool.fetch(_LANES, tenant, FAILED_COUNTED + 1):
         there = [e for e in at_work if not e.queues or queue in e.queues]
-        if there and not any(serves(e.labels, lane) for e in there):
+        if there and not any(serves(offered(e.labels, e.programs), lane) for e in there):
             found.append(Unfit(queue=queue, lane=lane, waiting=waiting))
     return tuple(found)
 
@@ -134,10 +146,12 @@ async def throughput(pool: asyncpg.Pool, tenant: str, *, hours: int = 24) -> tup
     )
 
 
-async def _failed(pool: asyncpg.Pool, tenant: str) -> tuple[Run, ...]:
+async def _runs(pool: asyncpg.Pool, found: str, tenant: str) -> tuple[Run, ...]:
+    """Give the runs of a query for `run_id` and `ended_at`, the latest end first."""
     rows = await pool.fetch(
-        f"SELECT r.state FROM (SELECT f.run_id, f.ended_at {_FAILED} ORDER BY f.ended_at DESC LIMIT $2) "
-        "AS latest JOIN perdure.runs r USING (run_id) ORDER BY latest.ended_at DESC",
+        f"SELECT r.state FROM (SELECT run_id, ended_at FROM ({found}) AS found "
+        "ORDER BY ended_at DESC LIMIT $2) AS latest "
+        "JOIN perdure.runs r USING (run_id) ORDER BY latest.ended_at DESC",
         tenant,
         SHOWN,
     )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from perdure_api.domain import lanes
 from perdure_api.domain.lanes import lane_of, serves
 from perdure_api.domain.run import Run, state_at
 from perdure_api.kinds import kind
@@ -83,11 +84,7 @@ async def _queued(db: Database, run: Run) -> WhyView:
         because.append(
             Because(rule="runs-ahead", values={"queue": queue.name, "ahead": ahead}, event=None)
         )
-    sentence = (
-        _SENTENCES[because[0].rule].format(**because[0].values)
-        if because
-        else "It starts at any moment."
-    )
+    sentence = _sentence(because[0]) if because else "It starts at any moment."
     return WhyView(state="queued", sentence=sentence, because=tuple(because), expected_at=expected)
 
 
@@ -132,13 +129,21 @@ _SENTENCES: Final = {
     "queue-paused": "Queue {queue} is paused.",
     "queue-full": "Queue {queue} is full: {running} of {concurrency} are running.",
     "no-executor": "No executor is connected.",
-    "no-executor-fits": "None of {executors} executors serves queue {queue} with labels {labels}.",
+    "no-executor-fits": "None of the connected executors ({executors}) serves queue {queue}",
     "no-program": "None of the executors that could take it ({executors}) has {program}.",
-    "draining": "All {executors} executors that could take it are draining.",
-    "slots-taken": "All {slots} slots that could take it are taken.",
+    "draining": "Every executor that could take it ({executors}) is draining.",
+    "slots-taken": "Every slot that could take it ({slots}) is taken.",
     "queue-rate": "Queue {queue} has started {started} runs within a minute; its limit is {rate_per_minute}.",
-    "runs-ahead": "{ahead} runs are ahead of it in queue {queue}.",
+    "runs-ahead": "Runs ahead of it in queue {queue}: {ahead}.",
 }
+
+
+def _sentence(first: Because) -> str:
+    said = _SENTENCES[first.rule].format(**first.values)
+    if first.rule != "no-executor-fits":
+        return said
+    labels = first.values["labels"]
+    return f"{said}." if labels == "none" else f"{said} and has {lanes.words_of(labels)}."
 
 
 def _said(run: Run) -> str:
