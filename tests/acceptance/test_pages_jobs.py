@@ -131,3 +131,11 @@ def test_a_job_is_made_changed_and_made_what_it_was(browser: httpx.Client) -> No
     assert "Run now" not in left.text
     assert 'value="copy-it"' in browser.get("/jobs/new?from=copy-it").text
     assert browser.get("/jobs/never-there").status_code == 404
+
+
+def test_the_page_of_a_job_shows_its_script(browser: httpx.Client) -> None:
+    sent = {"name": "says", "mode": "script", "script": "echo '<b>'\necho two", "shell": "/bin/sh"}
+    assert send(browser, "/jobs/new", **sent).headers["location"] == "/jobs/says"
+    page = browser.get("/jobs/says").text
+    assert '<pre class="code">echo &#39;&lt;b&gt;&#39;' in page
+    assert send(browser, "/jobs/says/delete").status_code == 303

@@ -116,7 +116,11 @@ class JobPage(FormSecrets):
     job: JobView
     """The job."""
     argv: tuple[str, ...]
-    """What it executes, one element a line."""
+    """What it executes, one element a line; empty for a script."""
+    script: str
+    """The script that it is, or its beginning when it is very long; empty for everything else."""
+    shell: str
+    """What runs the script."""
     items: str
     """What it does that for, in words; empty where it does it once."""
     from_file: bool

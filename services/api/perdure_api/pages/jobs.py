@@ -53,6 +53,8 @@ RUNS: Final = 100
 """Runs of a job that its durations are counted over."""
 LAST_RUNS: Final = 10
 """Runs that are listed of a job that was deleted."""
+SCRIPT_SHOWN: Final = 20_000
+"""Characters of a script."""
 STRIP: Final = 7
 """Outcomes in the list, and of each schedule."""
 
@@ -150,9 +152,12 @@ async def _read(
     own = await schedules.list_schedules(pool, tenant, job=job.name, after=None, limit=MOST)
     recent = (await _recent(services, tenant, [job.name], RUNS))[job.name]
     file = await jobs_file(pool, tenant)
+    script, shell = _script(job.definition.spec)
     return JobPage(
         job=jobs.job_view(row),
-        argv=kind.argv_of(job.definition.spec),
+        argv=() if script else kind.argv_of(job.definition.spec),
+        script=script,
+        shell=shell,
         items=_items(job.definition.spec),
         from_file=job.source == "file" and file is not None and job.name in file.names,
         inputs=inputs,
@@ -193,6 +198,16 @@ async def _recent(
     now = clock.now()
     views = {r.id: run_view(r, now) for r in await run_list.runs_of(services.database, ids)}
     return {name: [views[run] for run in runs if run in views] for name, runs in found.items()}
+
+
+def _script(spec: Spec) -> tuple[str, str]:
+    """Give the script of a job, not more of it than a page can hold, and its shell."""
+    command = kind.command_in(spec)
+    if command is None or not isinstance(command.script, str):
+        return "", ""
+    rest = len(command.script) - SCRIPT_SHOWN
+    more = f"\n… and {counted(rest, 'more character')}" if rest > 0 else ""
+    return command.script[:SCRIPT_SHOWN] + more, command.shell
 
 
 def _items(spec: Spec) -> str:
