@@ -154,7 +154,7 @@
     if (e.key === 'k' && (e.ctrlKey || e.metaKey)) { e.preventDefault(); $('#find')?.focus(); return; }
     if (e.ctrlKey || e.metaKey || e.altKey || root.dataset.keys === 'off') return;
     if (e.target.matches('input:not([type=range]), textarea, select') || $('dialog[open]')) return;
-    const page = { o: '/', r: '/runs', j: '/jobs', s: '/schedules', t: '/timeline', q: '/queues', e: '/executors', n: '/runs/new' }[e.key];
+    const page = { o: '/', r: '/runs', j: '/jobs', b: '/backups', s: '/schedules', t: '/timeline', q: '/queues', e: '/executors', n: '/runs/new' }[e.key];
     if (Date.now() - g < 1200 && page) { location.href = page; return; }
     g = e.key === 'g' ? Date.now() : 0;
     const done = { '/': () => { $('#find')?.focus(); return true; }, '?': () => press('#keys-button'), j: () => { step(1); return true; },

@@ -87,7 +87,7 @@ def queue_words(queue: QueueView, at_work: Sequence[ExecutorView], unfit: Sequen
         if not any(not e.queues or queue.name in e.queues for e in live):
             return f"{said}, and no live executor serves it."
         if unfit:
-            needs = " or ".join(lanes.words_of(lane.lane) for lane in unfit)
+            needs = ", or ".join(lanes.words_of(lane.lane) for lane in unfit)
             few = sum(lane.waiting for lane in unfit)
             of = "" if few >= queue.queued else f", {number(few)} of them"
             return f"{said}{of} for an executor that has {needs}."
