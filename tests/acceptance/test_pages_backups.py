@@ -199,6 +199,8 @@ def test_overdue_backups_need_attention(someone: Visitor, running_system: System
             expect(someone.page.locator("#backup-late")).to_contain_text(
                 "Overdue: there is no good backup yet.", timeout=40_000
             )
+            someone.goes_to("/backups/late")
+            expect(someone.page.locator("#backup")).to_contain_text("yet. It is overdue.")
             someone.goes_to("/")
             expect(someone.page.locator("#attention-backup-late")).to_contain_text("Overdue")
             someone.finds_no_barrier()

@@ -156,6 +156,8 @@ class OneBackupPage:
     """Its address, with what is charted."""
     standing: str
     """How it stands, in a sentence."""
+    trouble: str
+    """What is wrong with it beside that; empty when nothing is."""
     words: str
     """What it does, in sentences."""
     argv: tuple[str, ...]

@@ -72,11 +72,16 @@ class Backup:
         return "" if total is None else size(int(total))
 
     @property
+    def is_late(self) -> bool:
+        """Whether being overdue is the worst that is to be said of it."""
+        return self.host == "fits" and self.overdue_at is not None
+
+    @property
     def trouble(self) -> str:
         """What is wrong with it, in words; empty when nothing is."""
         if self.host != "fits":
             return HOST_TROUBLES[self.host]
-        if self.overdue_at is not None:
+        if self.is_late:
             began = _began(self.last_good)
             if began is None:
                 return "Overdue: there is no good backup yet."

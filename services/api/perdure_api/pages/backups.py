@@ -75,6 +75,7 @@ async def backup_page(request: HttpRequest, name: str) -> ASGIApp:
         backup=backup,
         href=with_query(f"/backups/{name}", {"metric": query_of(request).get("metric", "")}),
         standing=standing_words(backup, frame.now.timestamp()),
+        trouble="It is overdue." if backup.is_late else backup.trouble,
         words=words(view.spec),
         argv=argv(view.spec),
         chart=chart,

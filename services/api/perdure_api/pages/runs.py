@@ -178,7 +178,7 @@ def words_of(chosen: RunFilter, count: str | None, *, one: bool = False) -> str:
 
 def pills_of(values: Mapping[str, str], counts: Mapping[State, int]) -> tuple[Link, ...]:
     """Offer the states: those that are always of interest, and those that some run is in."""
-    chosen = values["state"]
+    chosen = values["state"].split(",") if values["state"] else []
     pills = [
         Link(label="All", href=with_query("/runs", {**values, "state": ""}), chosen=not chosen)
     ]
@@ -187,11 +187,11 @@ def pills_of(values: Mapping[str, str], counts: Mapping[State, int]) -> tuple[Li
             label=state.capitalize(),
             state=state,
             href=with_query("/runs", {**values, "state": state}),
-            chosen=state == chosen,
+            chosen=state in chosen,
             count=_capped(counts[state]) if counts[state] else None,
         )
         for state in STATES
-        if state in ALWAYS_OFFERED or counts[state] or state == chosen
+        if state in ALWAYS_OFFERED or counts[state] or state in chosen
     ]
     return tuple(pills)
 
