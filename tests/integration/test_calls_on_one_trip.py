@@ -39,6 +39,27 @@ def close():
     os.close(1)
     os.close(2)
 
+def quiet(file, number):
+    with open(file, "a") as done:
+        done.write(f"{number}\\n")
+
+def quiet_but(file, number, how):
+    quiet(file, number)
+    if how == "die":
+        os.kill(os.getpid(), 9)
+    elif how == "fail":
+        raise ValueError(number)
+    elif how == "say":
+        print("this is", number)
+    elif how == "return":
+        return number
+    elif how == "leave":
+        os.spawnvp(os.P_NOWAIT, "sleep", ["sleep", "600"])
+    elif how == "exit":
+        raise SystemExit(3)
+    elif how == "hold":
+        time.sleep(600)
+
 def wait(mark):
     open(mark, "w").close()
     time.sleep(600)
@@ -110,6 +131,61 @@ async def test_each_call_keeps_its_own_output_result_and_fate(api: Played) -> No
         ended = await api.ended(call.attempt)
         assert ended.failure is not None
         assert ended.failure.signal == "SIGKILL"
+
+
+async def test_quiet_calls_are_told_apart_from_those_that_are_not(
+    api: Played, tmp_path: Path
+) -> None:
+    file = tmp_path / "done"
+    ways = ("die", "fail", "say", "return", "leave", "exit", "hold")
+    calls = [api.called("quiet", str(file), number) for number in range(120)]
+    odd = {9 * at + 40: how for at, how in enumerate(ways)}
+    for number, how in odd.items():
+        calls[number] = api.called("quiet_but", str(file), number, how)
+    await api.say(*calls)
+
+    ends = {}
+    for number, call in enumerate(calls):
+        if odd.get(number) == "hold":
+            await _contains(file, number)
+            await api.say(Cancel(attempt=call.attempt))
+        ended = await api.ended(call.attempt)
+        if number in odd:
+            ends[odd[number]] = ended
+        else:
+            assert ended.outcome == "completed"
+            assert api.text(call.attempt) == ""
+            assert ended.result is None
+    assert sorted(map(int, file.read_text().split())) == list(range(120))
+    assert [ends[how].outcome for how in ways] == (
+        ["failed"] * 2 + ["completed"] * 3 + ["failed", "cancelled"]
+    )
+    assert ends["return"].result == 9 * 3 + 40
+    died, exited = ends["die"].failure, ends["exit"].failure
+    assert died is not None
+    assert exited is not None
+    assert (died.signal, exited.exit_code) == ("SIGKILL", 3)
+    assert api.text(calls[9 * 2 + 40].attempt) == f"this is {9 * 2 + 40}"
+
+
+async def test_quiet_calls_run_once_however_often_their_keeper_is_killed(
+    api: Played, executor: ExecutorProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "done"
+    calls = [api.called("quiet", str(file), number) for number in range(400)]
+    await api.say(*calls)
+    killed = 0
+    for part in (20, 120, 220):
+        await _contains(file, part)
+        for keeper in keepers_of(executor.warden_pid):
+            os.kill(keeper, signal.SIGKILL)
+            killed += 1
+
+    outcomes = [(await api.ended(call.attempt)).outcome for call in calls]
+    done = [int(line) for line in file.read_text().split()]
+    assert len(done) == len(set(done))
+    assert {number for number, how in enumerate(outcomes) if how == "completed"} <= set(done)
+    assert outcomes.count("failed") <= killed
 
 
 async def test_what_is_behind_a_long_call_does_not_wait_for_it(api: Played, tmp_path: Path) -> None:
@@ -185,6 +261,17 @@ async def test_calls_that_were_not_begun_when_the_agent_is_killed_run_once(
 def _args(call: Grant) -> tuple[Json, ...]:
     assert isinstance(call.request.spec, PythonSpec)
     return tuple(call.request.spec.args)
+
+
+async def _contains(file: Path, number: int) -> None:
+    async def there() -> bool:
+        return _is_in(file, number)
+
+    await becomes(there, what=f"{number} in {file}")
+
+
+def _is_in(file: Path, number: int) -> bool:
+    return str(number) in file.read_text().split()
 
 
 async def _appears(file: Path) -> None:

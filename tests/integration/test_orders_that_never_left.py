@@ -1,5 +1,7 @@
-"""An agent is killed between noting that it starts an attempt and telling the warden."""
+"""Orders that did not get to a process: the attempt begins once, later, or never."""
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from perdure_contract.specs import CommandSpec
 from perdure_contract.wire import Grant
 from perdure_executor.carried import key_of
 from perdure_executor.spool import Spool
-from tests.support.played_api import ExecutorProcess, PlayedApi, joined
+from perdure_executor.warden.lease import Lease, boottime
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined, keepers_of
 from tests.support.stack import NatsUrls
+from tests.support.waiting import becomes
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -63,3 +67,31 @@ async def test_it_is_lost_when_the_warden_is_another_one_by_then(
     assert api.sessions[1].lost == (grant.attempt,)
     assert (await api.run(api.grant("/bin/true"))).outcome == "completed"
     assert not (tmp_path / "done").exists()
+
+
+async def test_what_waited_in_a_keeper_until_the_lease_was_over_is_not_begun(
+    nats: NatsUrls, tmp_path: Path
+) -> None:
+    api = PlayedApi(nats.api, "stopped", lease_seconds=1.5)
+    executor = ExecutorProcess(tmp_path, nats.executor, "stopped")
+    async with joined(api, executor):
+        await api.run(api.grant("/bin/true"))
+        keepers = keepers_of(executor.warden_pid)
+        for keeper in keepers:
+            os.kill(keeper, signal.SIGSTOP)
+        grant = api.grant("/usr/bin/touch", str(tmp_path / "done"))
+        await api.say(grant)
+        lease = Lease(executor.spool)
+        api.deaf = True
+
+        async def is_over() -> bool:
+            return boottime() > lease.until
+
+        await becomes(is_over)
+        for keeper in keepers:
+            os.kill(keeper, signal.SIGCONT)
+        api.session_over = True
+        api.deaf = False
+        await api.opened(2)
+        assert (await api.run(api.grant("/bin/true"))).outcome == "completed"
+        assert not (tmp_path / "done").exists()

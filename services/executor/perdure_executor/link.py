@@ -219,12 +219,12 @@ class Link:
         self._remembers = True
         self._extend(asked_at, opened.lease_seconds)
         worker.ledger.reported.set()
-        worker.starter.fill()
         log.info("session opened", session=session, lease_seconds=opened.lease_seconds)
         for attempt in opened.revoked:
             worker.revoke(attempt)
         for cancel in opened.cancelling:
             worker.cancel(cancel)
+        worker.starter.fill()  # not before: what is fenced by now must not begin
 
     async def _hold(self, worker: Worker) -> bool:
         """Beat until a new session is needed; give whether this one is over by the api's word.

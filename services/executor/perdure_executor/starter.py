@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from perdure_contract.facts import Failure, Usage
-from perdure_contract.specs import PythonSpec
+from perdure_contract.specs import PythonSpec, RunRequest
 from perdure_contract.wire import Ended
 from perdure_executor.carried import Carried
 from perdure_executor.custody import Custody
@@ -20,6 +20,7 @@ from perdure_executor.slots import Slots
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order
 
+SHORTEST_TIMEOUT_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0
 """An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
 
@@ -134,8 +135,8 @@ class Starter:
         trip: list[tuple[Carried, Order]] = []
         while self._queue and len(trip) < most:
             carried = self._queue[0]
-            is_call = isinstance(carried.grant.request.spec, PythonSpec)
-            if trip and not is_call:
+            in_company = may_share_a_trip(carried.grant.request)
+            if trip and not in_company:
                 break
             self._queue.popleft()
             if self._ledger.carried.get(carried.key) is not carried:
@@ -143,7 +144,7 @@ class Starter:
             order = self._order(carried)
             if order is not None:
                 trip.append((carried, order))
-            if not is_call:
+            if not in_company:
                 break
         return trip
 
@@ -182,3 +183,13 @@ class Starter:
     def _refuse(self, carried: Carried, failure: Failure) -> None:
         with self._ledger.round():
             self._ledger.close(carried, Ended(outcome="failed", usage=Usage(), failure=failure))
+
+
+def may_share_a_trip(request: RunRequest) -> bool:
+    """Tell whether it is a call that nobody must look after from its first moment."""
+    limits = request.limits
+    return (
+        isinstance(request.spec, PythonSpec)
+        and limits.memory_bytes is None
+        and (limits.timeout_seconds or SHORTEST_TIMEOUT_SECONDS) >= SHORTEST_TIMEOUT_SECONDS
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure_executor.workers.calls import Answer, Call, encode
+from perdure_executor.workers.calls import Answer, Call, encode_call
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
 CODE = """
@@ -70,7 +70,7 @@ class Driven:
         pipes = [os.pipe() for _ in range(3)]
         environment = {"MARK": "none", "PERDURE_FD": "3", "PATH": os.environ["PATH"], **variables}
         call = Call(func=func, args=list(args), kwargs={}, env=environment, cwd="/", allowed=None)
-        self.process.call(encode(call), [write for _, write in pipes])
+        self.process.call([encode_call(call)], [write for _, write in pipes])
         for _, write in pipes:
             os.close(write)
         self.out = [read for read, _ in pipes]

@@ -15,7 +15,7 @@ from perdure_executor.batch.lane import (
 )
 from perdure_executor.batch.plan import Functions
 from perdure_executor.batch.supply import Ending
-from perdure_executor.workers.calls import EXITED, RAISED, REJECTED, Answer, Call, encode
+from perdure_executor.workers.calls import EXITED, RAISED, REJECTED, Answer, Call, encode_call
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
 STDOUT = 1
@@ -50,11 +50,11 @@ class FunctionLane:
             )
         except UnknownField as error:
             return Ending("failed", str(error))
-        body = encode(call)
+        body = encode_call(call)
         for _ in range(STARTS):
             try:
                 worker = self._worker or self._start()
-                worker.call(body, (STDOUT, STDERR, self._ear.write))
+                worker.call([body], (STDOUT, STDERR, self._ear.write))
             except WorkerGone:
                 self._end_worker()
             except OSError as error:

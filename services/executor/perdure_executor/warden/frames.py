@@ -11,7 +11,8 @@ from collections import deque
 # agent → warden; START, CALL and END go on to a keeper
 START = b"S"
 TRIP = b"P"
-"""The body is frames of CALL: for one keeper, one call after the other."""
+"""The body is frames of CALL: for one keeper, one call after the other, with the same modules, and when
+there are several, without limits that somebody must look after from their first moment."""
 CALL = b"C"
 """Like START, for a function in a warm worker."""
 END = b"E"

@@ -72,6 +72,7 @@ class Keeper:
         self._reported = Reported(order.path)
         self._poll = select.poll()
         self._streams: dict[int, int] = {}
+        self._started = time.time()
         self._pid = 0
         self._pidfd = -1
         self._status: int | None = None
@@ -86,12 +87,16 @@ class Keeper:
         """Whether it is over while its process lives on, as warm workers do."""
 
     def carry(self) -> Record:
-        """Run it to its end and give the record. The tree is empty then."""
-        started = time.time()
+        """Run it to its end and give the record. The tree is empty then.
+
+        Raises:
+            WardenGone: nobody wants to hear of it; what it has started must be ended.
+        """
         try:
             self._start()
         except (OSError, ValueError) as error:
             self._close()
+            started = self._started
             record = Record(started=started, ended=started)
             self._excuse(record, error)
             return record
@@ -105,12 +110,8 @@ class Keeper:
         self._reap_at = now + REAP_SECONDS
         if self._order.memory_bytes is not None:
             self._memory_at = now
-        try:
-            self._watch()
-        except WardenGone:
-            self._end_all()
-            os._exit(0)
-        return self._record(started)
+        self._watch()
+        return self._record()
 
     def _start(self) -> None:
         """Start it, with the other ends of `_streams` as its output.
@@ -120,7 +121,8 @@ class Keeper:
         """
         order = self._order
         os.chdir(order.cwd)
-        out, err, report = ends = self._open_streams()
+        self._streams, ends = open_streams()
+        out, err, report = ends
         try:
             self._pid = os.posix_spawn(
                 order.program,
@@ -149,16 +151,6 @@ class Keeper:
             record.broken = f"The executor could not start it: {error.strerror}."
         else:
             record.rejected = why_not_started(error, self._order)
-
-    def _open_streams(self) -> list[int]:
-        """Make the three pipes; give the ends to write to, which are closed here when passed on."""
-        ends = []
-        for stream in (STDOUT, STDERR, REPORTED):
-            read, write = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(read, False)
-            self._streams[read] = stream
-            ends.append(write)
-        return ends
 
     def _listen(self, *others: int) -> None:
         for file in (*self._streams, self._pidfd, self._control.fileno(), *others):
@@ -250,6 +242,10 @@ class Keeper:
     def _hear(self) -> None:
         if not self._inbox.read():
             raise WardenGone
+        self._heed()
+
+    def _heed(self) -> None:
+        """End it when that was asked for."""
         body = self._inbox.ends.pop(self._key, None)
         if body is not None:
             asked = json.loads(body)
@@ -304,26 +300,14 @@ class Keeper:
             self._killed_at = now
         return forbidden and now - self._killed_at > UNKILLABLE_SECONDS
 
-    def _end_all(self) -> None:
-        """The warden is gone: nothing may be left, and nobody wants to hear of it."""
-        since = boottime()
-        while boottime() - since < UNKILLABLE_SECONDS:
-            tree.kill(tree.descendants(os.getpid()))
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            time.sleep(0.002)
-
-    def _record(self, started: float) -> Record:
+    def _record(self) -> Record:
         self._drain()
         ended = time.time()
         log = self._output.end(ended)
         reported = self._reported.end()
         self._close()
         record = Record(
-            started=started,
+            started=self._started,
             ended=ended,
             why=self._attempt.why,
             cpu=round(self._cpu, 6),
@@ -361,6 +345,30 @@ class Keeper:
         for file in self._streams:
             os.close(file)
         self._streams.clear()
+
+
+def open_streams() -> tuple[dict[int, int], list[int]]:
+    """Make three pipes; give the ends to read with what they carry, and in this order those to write."""
+    streams, ends = {}, []
+    for stream in (STDOUT, STDERR, REPORTED):
+        read, write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read, False)
+        streams[read] = stream
+        ends.append(write)
+    return streams, ends
+
+
+def end_all() -> None:
+    """KILL every process below us, and wait until they are gone."""
+    since = boottime()
+    while boottime() - since < UNKILLABLE_SECONDS:
+        tree.kill(tree.descendants(os.getpid()))
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.002)
 
 
 def signal_name(number: int) -> str:

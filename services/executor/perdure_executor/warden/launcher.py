@@ -29,6 +29,8 @@ from perdure_executor.warden.frames import (
 )
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import Record, encode
+from perdure_executor.warden.tally import Tally
+from perdure_executor.warden.trip import unwatched
 
 SOCKET = "warden.sock"
 PID_FILE = "warden.json"
@@ -44,6 +46,7 @@ SPARE_KEEPERS = 1
 Once a function was called, so many with a warm worker too."""
 WRITE_AGAIN_SECONDS = 1.0
 CONTROL_FD = 3
+TALLY_FD = 4
 MOST_FDS = 1 << 20
 
 
@@ -59,14 +62,16 @@ def main(directory: str) -> None:
 class Hold:
     """A keeper as the warden sees it."""
 
-    __slots__ = ("channel", "idle_since", "is_warm", "keys", "pid")
+    __slots__ = ("channel", "idle_since", "is_warm", "keys", "pid", "tally")
 
-    def __init__(self, pid: int, channel: Channel) -> None:
+    def __init__(self, pid: int, channel: Channel, tally: Tally) -> None:
         """Nothing is carried yet."""
         self.pid = pid
         self.channel = channel
+        self.tally = tally
         self.keys: dict[str, None] = {}
-        """What it carries: one attempt, or the calls of a trip, of which the first is begun."""
+        """What it carries: one attempt, or calls one after the other; the first here has begun, unless
+        the tally says that it has ended."""
         self.idle_since = 0.0
         self.is_warm = False
         """Whether it carries calls, and so has a worker; it carries nothing else then."""
@@ -277,15 +282,18 @@ class Warden:
 
     def _fork(self) -> Hold:
         ours, theirs = socket.socketpair()
+        tally = Tally()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                os.dup2(theirs.fileno(), CONTROL_FD, inheritable=False)
-                ours.detach()
-                theirs.detach()
-                os.closerange(CONTROL_FD + 1, MOST_FDS)
-                serving.serve(socket.socket(fileno=CONTROL_FD), self._lease)
+                control, kept = os.dup(theirs.fileno()), os.dup(tally.file)
+                for file in (ours, theirs):
+                    file.detach()
+                os.dup2(control, CONTROL_FD, inheritable=False)
+                os.dup2(kept, TALLY_FD, inheritable=False)
+                os.closerange(TALLY_FD + 1, MOST_FDS)
+                serving.serve(socket.socket(fileno=CONTROL_FD), Tally(TALLY_FD), self._lease)
                 code = 0
             except BaseException:  # noqa: BLE001 - whatever it is, it is said, and the keeper ends
                 sys.excepthook(*sys.exc_info())
@@ -293,7 +301,7 @@ class Warden:
             finally:
                 os._exit(code)
         theirs.close()
-        hold = Hold(pid, Channel(ours))
+        hold = Hold(pid, Channel(ours), tally)
         self._keepers[ours.fileno()] = hold
         self._poll.register(ours, select.EPOLLIN)
         return hold
@@ -335,6 +343,11 @@ class Warden:
         if hold.is_warm or hold.keys:
             self._orphans = True
             self._sweep()
+        for key, answer in hold.tally.read():
+            if key in hold.keys:
+                del hold.keys[key]
+                self._over(key, encode(unwatched(answer)))
+        hold.tally.close()
         for key in hold.keys:
             if key != next(iter(hold.keys)):
                 self._give_back(key)

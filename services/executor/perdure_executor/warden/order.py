@@ -142,6 +142,11 @@ def with_call(said: bytes, order: Order) -> bytes:
     return said if order.call is None else said + b"\n" + order.call
 
 
+def call_of(data: bytes) -> bytes:
+    """Give the call of an order that is one, without reading the rest."""
+    return data.partition(b"\n")[2]
+
+
 def fields(order: Order) -> "dict[str, object]":
     """Give all but the call, by name."""
     return {name: getattr(order, name) for name in order.__slots__ if name != "call"}

@@ -4,37 +4,55 @@ import signal
 import socket
 
 from perdure_executor.warden import tree
+from perdure_executor.warden.call_keeper import CallKeeper
 from perdure_executor.warden.frames import BACK, CALL, OVER, START, WARM, Inbox, pack
-from perdure_executor.warden.keeper import IGNORED, Keeper
-from perdure_executor.warden.lease import Lease
+from perdure_executor.warden.keeper import IGNORED, Keeper, WardenGone, end_all
+from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import decode_order, encode
-from perdure_executor.warden.warm import CallKeeper, Warm
+from perdure_executor.warden.tally import Tally
+from perdure_executor.warden.trip import Trip
+from perdure_executor.warden.warm import Warm
 
 
-def serve(control: socket.socket, lease: Lease) -> None:
+def serve(control: socket.socket, tally: Tally, lease: Lease) -> None:
     """Carry one attempt after the other until the warden closes the socket, or is gone."""
     tree.become_subreaper()
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    warm = Warm(tally)
+    try:
+        _serve(control, warm, lease)
+    except WardenGone:
+        end_all()
+    else:
+        warm.end()
+
+
+def _serve(control: socket.socket, warm: Warm, lease: Lease) -> None:
     inbox = Inbox(control)
-    warm = Warm()
     while (frame := inbox.next()) or inbox.read():
         if frame is None:
             continue
         kind, key, body = frame
-        if inbox.ends.pop(key, None) is not None:
+        if kind == WARM:
+            keep_warm(warm, decode_order(body).python_path)
+        elif inbox.ends.pop(key, None) is not None or _is_late(body, lease):
             control.sendall(pack(BACK, key))
         elif kind == START:
-            keeper = Keeper(key, decode_order(body), control, inbox, lease)
-            control.sendall(pack(OVER, key, encode(keeper.carry())))
+            record = Keeper(key, decode_order(body), control, inbox, lease).carry()
+            control.sendall(pack(OVER, key, encode(record)))
         elif kind == CALL:
-            order = decode_order(body)
-            called = CallKeeper(key, order, control, inbox, lease, warm=warm)
-            control.sendall(pack(OVER, key, encode(called.carry())))
-            keep_warm(warm, order.python_path)
-        elif kind == WARM:
-            keep_warm(warm, decode_order(body).python_path)
-    warm.end()
+            trip = Trip(frame, inbox, warm)
+            trip.go(control, lease)
+            record = CallKeeper(trip, control, inbox, lease, warm).carry()
+            control.sendall(pack(OVER, trip.key, encode(record)))
+            trip.over(record)
+            keep_warm(warm, trip.order.python_path)
+
+
+def _is_late(body: bytes, lease: Lease) -> bool:
+    """Tell whether an order came to its turn after the lease within which it was to run."""
+    return boottime() >= lease.until and decode_order(body).until_lease
 
 
 def keep_warm(warm: Warm, path: list[str]) -> None:

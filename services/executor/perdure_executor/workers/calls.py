@@ -1,7 +1,11 @@
 """What is said to a worker and what it answers: frames of `length (4) | JSON` on a stream socket.
 
-The first call travels with three descriptors: where standard output, standard error and PERDURE_FD
-go, for it and all that follow; a later one may bring others.
+A message to it is a frame of frames: calls to be carried one after the other. It answers once, for the
+call at which it stopped: the last one, or the first that somebody must look at. What came of those
+before it lies in the tally.
+
+The first message travels with descriptors: where standard output, standard error and PERDURE_FD go, for
+it and all that follow, and the tally and the turn where there are such; a later one may bring others.
 """
 
 import json
@@ -53,7 +57,9 @@ class Call:
 class Answer:
     """How a call ended, from the worker itself; one that died gives none."""
 
-    __slots__ = ("code", "cpu", "keep", "message", "modules", "outcome", "peak", "spent")
+    __slots__ = (
+        "began", "code", "cpu", "ended", "keep", "message", "modules", "outcome", "peak", "spent",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -61,6 +67,8 @@ class Answer:
         outcome: str,
         message: str = "",
         code: int | None = None,
+        began: float = 0.0,
+        ended: float = 0.0,
         cpu: float = 0.0,
         peak: int = 0,
         spent: float = 0.0,
@@ -73,6 +81,8 @@ class Answer:
             outcome: `done`, `raised`, `rejected` (not found or not allowed) or `exited`.
             message: what was raised, like `ValueError: text`, or why it was rejected.
             code: of `exited`; never 0.
+            began: seconds since the epoch by this host's clock; `ended` likewise.
+            ended: when nothing of it was left.
             cpu: seconds of CPU of the call with all children that ended in it.
             peak: most memory the worker or one of those children held during it, in bytes.
             spent: seconds of CPU of the worker since it began.
@@ -82,6 +92,8 @@ class Answer:
         self.outcome = outcome
         self.message = message
         self.code = code
+        self.began = began
+        self.ended = ended
         self.cpu = cpu
         self.peak = peak
         self.spent = spent
@@ -89,10 +101,17 @@ class Answer:
         self.modules = modules or {}
 
 
-def encode(message: Call | Answer) -> bytes:
-    """Give the JSON of a message; text that is not UTF-8 (file names) survives."""
-    said = {name: getattr(message, name) for name in message.__slots__}
-    return _encode({name: value for name, value in said.items() if value is not None}).encode()
+def encode_call(call: Call) -> bytes:
+    """Give the JSON of a call; text that is not UTF-8 (file names) survives."""
+    return _encode({name: getattr(call, name) for name in call.__slots__}).encode()
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """Give the JSON of an answer, without what says nothing; text that is not UTF-8 survives."""
+    said = {name: getattr(answer, name) for name in answer.__slots__}
+    return _encode(
+        {name: value for name, value in said.items() if value or value is False}
+    ).encode()
 
 
 def decode_call(data: bytes) -> Call:
@@ -112,3 +131,16 @@ READY = HEAD.pack(0)
 def framed(body: bytes) -> bytes:
     """Give the frame of a message."""
     return HEAD.pack(len(body)) + body
+
+
+def unframed(data: bytes) -> list[bytes]:
+    """Give the bodies of the frames that are whole."""
+    found: list[bytes] = []
+    at = HEAD.size
+    while at <= len(data):
+        end = at + HEAD.unpack_from(data, at - HEAD.size)[0]
+        if end > len(data):
+            break
+        found.append(data[at:end])
+        at = end + HEAD.size
+    return found

@@ -30,7 +30,7 @@ class WorkerGone(Exception):
 
 
 class WorkerProcess:
-    """A Python process that carries one call at a time, in a session of its own.
+    """A Python process that carries one call after the other, in a session of its own.
 
     It is a child of this process; it is killed when the thread that started it ends. Whoever has it
     polls `fileno` for the answer and `pidfd` for its death.
@@ -84,18 +84,20 @@ class WorkerProcess:
         """Give the descriptor to poll for the answer; it also says when the worker is gone."""
         return self._socket.fileno()
 
-    def call(self, call: bytes, files: Sequence[int] = ()) -> None:
-        """Have a function called, when the last call is answered; does not wait for it.
+    def call(self, calls: Sequence[bytes], files: Sequence[int] = ()) -> None:
+        """Have functions called, when the last message is answered; does not wait for it.
 
         Args:
-            call: a `calls.Call`, encoded.
+            calls: some `calls.Call`, encoded.
             files: where standard output (with all that its children print), standard error and what
-                is written to PERDURE_FD go, from this call on; may be closed after.
+                is written to PERDURE_FD go, from the first call on; where there is a tally (opened
+                to append) it follows, and then the turn, an eventfd that holds 1. May be closed
+                after. Without a tally only one call may be given at a time.
 
         Raises:
             WorkerGone: it never began.
         """
-        frame = framed(call)
+        frame = framed(b"".join(map(framed, calls)))
         try:
             sent = socket.send_fds(self._socket, [frame], files) if files else 0
             if sent < len(frame):
@@ -128,9 +130,13 @@ class WorkerProcess:
             return None
         answer = decode_answer(self._rest[HEAD.size : end])
         self._rest = self._rest[end:]
+        self.learn(answer)
+        return answer
+
+    def learn(self, answer: Answer) -> None:
+        """Take in what an answer says about the worker; one from a tally must be shown to us."""
         self._modules.update(answer.modules)
         self.spent = answer.spent
-        return answer
 
     def is_outdated(self) -> bool:
         """Tell whether a file of the user that it has loaded was changed since, or is gone."""

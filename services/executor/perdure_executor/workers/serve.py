@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+import termios
 import threading
 import time
 from types import FrameType, ModuleType
@@ -25,14 +26,17 @@ from perdure_executor.workers.calls import (
     Answer,
     Call,
     decode_call,
-    encode,
+    encode_answer,
     framed,
+    unframed,
 )
 from perdure_executor.workers.process import CONTROL_FD, READ_BYTES
 
 REPORT_FD = 3
 HIGH_FD = 100
 """What we keep open lies from here on, so that the single digits are the function's."""
+STREAMS = 3
+MOST_FILES = 5
 MOST_CALLS = 2000
 MOST_BYTES = 1 << 30
 """A worker that holds more than this after a call, or has carried so many, carries no other."""
@@ -60,10 +64,14 @@ class Worker:
         self._high_water = _high(os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC))
         self._ends: list[int] = []
         """Where standard output, standard error and PERDURE_FD of calls go."""
+        self._tally: int | None = None
+        self._turn = -1
+        """Whoever takes its 1 may say what becomes of the present call: we, or who looks at it."""
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._umask = os.umask(0o022)
         os.umask(self._umask)
         self._caller = Caller()
+        self._on_term = self._asked_to_end
         self._calls = 0
         self._loaded = len(sys.modules)
         self._ours = set(sys.modules)
@@ -79,11 +87,12 @@ class Worker:
         self._control.sendall(READY)
         while (received := self._receive()) is not None:
             body, files = received
-            answer = self._carry(decode_call(body), files)
-            self._control.sendall(framed(encode(answer)))
+            if files:
+                self._take_over(files)
+            self._control.sendall(framed(encode_answer(self._carry_all(unframed(body)))))
 
     def _receive(self) -> tuple[bytes, list[int]] | None:
-        data, files, _, _ = socket.recv_fds(self._control, READ_BYTES, 3)
+        data, files, _, _ = socket.recv_fds(self._control, READ_BYTES, MOST_FILES)
         while data:
             if len(data) >= HEAD.size:
                 end = HEAD.size + HEAD.unpack_from(data)[0]
@@ -95,10 +104,42 @@ class Worker:
             data += more
         return None
 
-    def _carry(self, call: Call, files: list[int]) -> Answer:
+    def _take_over(self, files: list[int]) -> None:
+        for file in (*self._ends, *(() if self._tally is None else (self._tally, self._turn))):
+            os.close(file)
+        self._tally = None
+        self._ends = [_high(file) for file in files[:STREAMS]]
+        if len(files) > STREAMS:
+            self._tally, self._turn = (_high(file) for file in files[STREAMS:])
+
+    def _carry_all(self, calls: list[bytes]) -> Answer:
+        """Carry calls until somebody must look at one; give the answer for that, or for the last."""
+        for call in calls[:-1]:
+            answer = self._carry(decode_call(call))
+            if not self._note(answer):
+                return answer
+        return self._carry(decode_call(calls[-1]))
+
+    def _note(self, answer: Answer) -> bool:
+        """Write down a call that left nothing to look at; tell whether the next one may begin.
+
+        Who looks at a call has taken the turn, and reads the streams from then on.
+        """
+        if self._tally is None or not answer.keep or any(map(_unread, self._ends)):
+            return False
+        try:
+            os.eventfd_read(self._turn)
+        except BlockingIOError:
+            return False
+        os.write(self._tally, framed(encode_answer(answer)))
+        os.eventfd_write(self._turn, 1)
+        return True
+
+    def _carry(self, call: Call) -> Answer:
         # What the kernel holds for the peak falls to the present.
         os.pwrite(self._high_water, b"5", 0)
-        self._dress(call, files)
+        began = time.time()
+        self._dress(call)
         answer = self._caller.call(call)
         self._undress()
         alone = _reap()
@@ -109,19 +150,17 @@ class Worker:
         answer.peak = max(peak, children_peak if children_peak > self._children_peak else 0)
         self._spent, self._children_peak = spent, children_peak
         self._calls += 1
+        answer.began, answer.ended = began, time.time()
         answer.keep = alone and answer.outcome != REJECTED and self._is_fit(answer.peak)
         answer.modules = self._new_modules()
         return answer
 
-    def _dress(self, call: Call, files: list[int]) -> None:
+    def _dress(self, call: Call) -> None:
         """Give the call its streams and its environment."""
-        if files:
-            for end in self._ends:
-                os.close(end)
-            self._ends = [_high(file) for file in files]
         for target, end in enumerate(self._ends, 1):
             os.dup2(end, target)
-        signal.signal(signal.SIGTERM, self._asked_to_end)
+        if signal.getsignal(signal.SIGTERM) is not self._on_term:
+            signal.signal(signal.SIGTERM, self._on_term)
         before, after = self._environment(), call.env
         for name in before.keys() - after.keys():
             del os.environ[name]
@@ -227,6 +266,13 @@ def _high(file: int) -> int:
     moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
     os.close(file)
     return moved
+
+
+def _unread(pipe: int) -> int:
+    """Give how many bytes lie in a pipe, which its writing end tells too."""
+    count = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
 
 
 def _used() -> tuple[float, int, int]:
