@@ -139,3 +139,12 @@ def test_the_page_of_a_job_shows_its_script(browser: httpx.Client) -> None:
     page = browser.get("/jobs/says").text
     assert '<pre class="code">echo &#39;&lt;b&gt;&#39;' in page
     assert send(browser, "/jobs/says/delete").status_code == 303
+
+
+def test_a_past_state_is_told_without_what_came_later(browser: httpx.Client) -> None:
+    run = send(browser, "/jobs/report/run").headers["location"]
+    assert send(browser, f"{run}/cancel").status_code == 303
+    page = browser.get(run, params={"at": "1"}).text
+    story = page.partition('id="run-story"')[2].partition("</section>")[0]
+    assert "It waits to start." in story
+    assert "cancel" not in story.lower()

@@ -117,7 +117,8 @@ async def run_context(
         )
     rows, more = _events(events, query) if tab == "events" else ((), None)
     summary = tab == "summary" and at is None
-    reason = await why(database, found) if summary or run.state == "queued" else None
+    asks = summary or (at is None and run.state == "queued")
+    reason = await why(database, found) if asks else None
     story = story_of(run, attempts, reason)
     refused = await ledger.entries(database.pool, caller.tenant, run.id) if summary else ()
     reruns = await reruns_of(database, caller.tenant, run.id, limit=RERUNS_SHOWN)

@@ -14,7 +14,7 @@ PLAIN: Final = {
 
 
 def story_of(run: RunView, attempts: Sequence[AttemptView], why: WhyView | None) -> Story:
-    """Tell the state of a run; `why` is asked for queued ones, as of now."""
+    """Tell the state of a run; `why` is that of a queued one; none in the past."""
     text, at, detail = _told(run, attempts, why)
     return Story(state=run.state, icon=ICON_OF_STATE[run.state], text=text, at=at, detail=detail)
 
