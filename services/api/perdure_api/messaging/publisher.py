@@ -2,6 +2,10 @@
 
 The client library's own asynchronous publish never resolves when the server answers with an error,
 so it cannot be used where the answer decides what is published next.
+
+Each message names the sequence after which it must come, so that the stream takes none after one that it
+refused. The answer to the last message of a window therefore speaks for all, and that to the first says
+why nothing goes on.
 """
 
 import asyncio
@@ -14,7 +18,7 @@ from nats.aio.msg import Msg
 
 
 class Message(NamedTuple):
-    """One message for a stream, and the sequence that the stream must give it."""
+    """One message for a stream, and the sequence that the stream must give it: its headers say so."""
 
     sequence: int
     subject: str
@@ -37,10 +41,10 @@ class _Acknowledgement(Struct, frozen=True):
 
 
 class _Window:
-    """The messages in flight: resolved by the last acknowledgement or the first refusal."""
+    """The messages in flight: resolved by the acknowledgements of both ends or the first refusal."""
 
-    def __init__(self, messages: list[Message]) -> None:
-        self.outstanding = {message.sequence for message in messages}
+    def __init__(self, asked: frozenset[int]) -> None:
+        self.outstanding = set(asked)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def acknowledged(self, sequence: int, answer: _Acknowledgement) -> None:
@@ -85,15 +89,17 @@ class Pipe:
             await self._client.subscribe(f"{self._inbox}.*.*", cb=self._answered)
             self._opened = True
         self._windows += 1
-        window = self._window = _Window(messages)
+        asked = frozenset((messages[0].sequence, messages[-1].sequence))
+        window = self._window = _Window(asked)
         reply = f"{self._inbox}.{self._windows}"
         try:
             async with asyncio.timeout(timeout_seconds):
                 for message in messages:
+                    number = message.sequence
                     await self._client.publish(
                         message.subject,
                         message.data,
-                        reply=f"{reply}.{message.sequence}",
+                        reply=f"{reply}.{number}" if number in asked else "",
                         headers=message.headers,
                     )
                 await window.done
