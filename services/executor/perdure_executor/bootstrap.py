@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import sqlite3
@@ -106,6 +107,10 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             worker = Worker(settings, spool, lease, voice, link, tasks=tasks)
             await worker.open()
+            # What lives as long as the process is not looked at by every collection again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
 
             async def converse() -> None:
                 await connect(nats, worker)

@@ -205,4 +205,4 @@ def test_it_is_recycled_after_many_calls(worker: Driven) -> None:
     while worker.call("perdure.demo:noop")[0].keep:
         calls += 1
 
-    assert calls == 2000
+    assert calls == 10_000

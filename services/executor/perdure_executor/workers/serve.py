@@ -37,7 +37,7 @@ HIGH_FD = 100
 """What we keep open lies from here on, so that the single digits are the function's."""
 STREAMS = 3
 MOST_FILES = 5
-MOST_CALLS = 2000
+MOST_CALLS = 10_000
 MOST_BYTES = 1 << 30
 """A worker that holds more than this after a call, or has carried so many, carries no other."""
 FRESH_SECONDS = 2.0
