@@ -98,7 +98,7 @@ async def _run(
         backup_roots=settings.backup_roots,
     )
     hub = Hub(database, nats)
-    relay = Relay(database.url, nats)
+    relay = Relay(database.url, nats, core.writer.tail)
     projector = Projector(database.url, [RunList()])
     head = await event_log.head(database.pool)
     services = Services(

@@ -8,12 +8,12 @@ SHORT_SECONDS = 0.2
 """Attempts are asked for ahead only while they take less than this on average."""
 COVERED_SECONDS = 0.1
 """The time between two grants that is bridged."""
-MOST_A_SLOT = 50
+MOST_A_SLOT = 150
 LONGEST_ON_TRIP_SECONDS = 0.005
 """Calls share a trip to a worker only while attempts take less than this on average."""
 TRIP_SECONDS = 0.02
 """What a trip should take."""
-MOST_ON_TRIP = 32
+MOST_ON_TRIP = 64
 WORTH_A_TRIP_SECONDS = 0.004
 """Slots are filled with trips that take at least so long: less is not worth waking a worker."""
 WEIGHT = 0.1
@@ -31,7 +31,7 @@ class Pace:
 
     def took(self, seconds: float) -> None:
         """Note how long an attempt took."""
-        seconds = min(max(seconds, 0.0005), 10.0)
+        seconds = min(max(seconds, 0.0002), 10.0)
         known = self._seconds
         self._seconds = seconds if known is None else known + WEIGHT * (seconds - known)
 

@@ -45,4 +45,4 @@ def test_calls_that_take_next_to_nothing_stay_together() -> None:
     pace = Pace()
     pace.took(0)
 
-    assert [pace.trip(waiting, free=4) for waiting in (1, 32, 1000)] == [8, 8, 32]
+    assert [pace.trip(waiting, free=4) for waiting in (1, 32, 1000)] == [20, 20, 64]

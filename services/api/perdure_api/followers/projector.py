@@ -24,6 +24,10 @@ LOOK_SECONDS: Final = 0.5
 """How long to wait for a wake before looking at the log anyway."""
 SETTLE_SECONDS: Final = 0.05
 """Pause after a batch that reached the end: many small commits are then folded as one."""
+BUSY_EVENTS: Final = 200
+"""A batch of so many events shows that much is going on."""
+BUSY_SECONDS: Final = 0.25
+"""Pause after such a batch: a run that starts and ends meanwhile has its row written once."""
 STUCK_SECONDS: Final = 10.0
 """How long to wait before trying a poison event again: a newer program may know it."""
 FIRST_PAUSE_SECONDS: Final = 0.2
@@ -102,7 +106,7 @@ class Projector:
                 if self._moved is not None:
                     self._moved(projection.name, build.position)
                 if folded < LIVE_BATCH:
-                    await clock.pause(SETTLE_SECONDS)
+                    await clock.pause(BUSY_SECONDS if folded >= BUSY_EVENTS else SETTLE_SECONDS)
                 continue
             try:
                 async with asyncio.timeout(STUCK_SECONDS if build.error else LOOK_SECONDS):

@@ -23,6 +23,7 @@ from perdure_api.messaging import topology
 from perdure_api.messaging.publisher import Message, Pipe, PublishRefused
 from perdure_api.store import event_log
 from perdure_api.store.database import AWAY
+from perdure_api.store.tail import Tail
 from perdure_contract.envelope import Event, cloud_event, encode
 from perdure_contract.subjects import (
     HEADER_CHAIN,
@@ -60,8 +61,10 @@ class LogBroken(Exception):
 class Relay:
     """One replica's relay; only one of all replicas works at a time."""
 
-    def __init__(self, url: str, nats_connection: NatsConnection) -> None:
+    def __init__(self, url: str, nats_connection: NatsConnection, tail: Tail | None = None) -> None:
+        """Prepare; the tail has what this process writes itself, the log has everything."""
         self._url = url
+        self._tail = tail or Tail()
         self._nats = nats_connection
         self._woken = asyncio.Event()
         self.position = 0
@@ -122,7 +125,9 @@ class Relay:
         checked = clock.monotonic()
         while True:
             self._woken.clear()
-            events = await event_log.read_all(connection, after=self.position, limit=WINDOW)
+            events = self._tail.after(self.position, WINDOW)
+            if not events:
+                events = await event_log.read_all(connection, after=self.position, limit=WINDOW)
             if events:
                 self._assert_contiguous(events)
                 await pipe.publish(

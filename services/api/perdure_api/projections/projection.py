@@ -16,7 +16,7 @@ from perdure_runtime import logs
 
 log = logs.get(__name__)
 
-LIVE_BATCH: Final = 500
+LIVE_BATCH: Final = 2000
 REBUILD_BATCH: Final = 5000
 
 SCHEMA: Final = "perdure_views"

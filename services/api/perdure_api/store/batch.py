@@ -93,8 +93,6 @@ class Batch:
         """Who holds which unique key, as far as works looked it up."""
         self.base = 0
         """Position before the first event of the batch; known once the head is locked."""
-        self.chain = b""
-        """The log's chain after the last event of the batch; known likewise."""
         self.committed: list[Callable[[], None]] = []
         """Called after the commit, in order."""
         self._loaded = {run.id: run.version for run in runs.values()}

@@ -20,9 +20,11 @@ from perdure_api.store.state import (
     StreamRow,
     decode_run,
     decode_stream_state,
+    encode_run,
     encode_state,
     run_columns,
 )
+from perdure_contract.envelope import Event
 
 LOCK_AND_LOAD = """
 WITH r AS (
@@ -205,7 +207,7 @@ def run_arrays(batch: Batch) -> list[list[Any]]:
             continue
         run = batch.placed(run)
         c = run_columns(run, batch.now)
-        state = encode_state(run)
+        state = encode_run(run)
         if is_new:
             begun.append(
                 (
@@ -241,6 +243,24 @@ def run_arrays(batch: Batch) -> list[list[Any]]:
                 )
             )
     return [*_columns(begun, 14), *_columns(changed, 10)]
+
+
+def event_arrays(events: Sequence[Event]) -> list[list[Any]]:
+    """Give events as columns."""
+    return [
+        [event.position for event in events],
+        [event.id for event in events],
+        [event.stream for event in events],
+        [event.version for event in events],
+        [event.type for event in events],
+        [event.tenant for event in events],
+        [event.actor for event in events],
+        [event.correlation_id for event in events],
+        [event.causation_id for event in events],
+        [event.data for event in events],
+        [event.sha256 for event in events],
+        [event.chain for event in events],
+    ]
 
 
 def stream_arrays(batch: Batch) -> list[list[Any]]:

@@ -54,6 +54,9 @@ StreamState = Queue | Executor | Token | Bulk | Job | Schedule | JobsFile | Host
 FORCE_ANSWER_SECONDS = 5
 """How long a forced cancel waits for the executor before the run is closed without it."""
 
+MOST_RECENT = 1000
+_recent: dict[bytes, Run] = {}
+"""Runs by their bytes, oldest first: most are read once more soon after they were written."""
 _run_decoder = msgspec.json.Decoder(Run)
 _encoder = msgspec.json.Encoder()
 _state_types: dict[str, type[StreamState]] = {
@@ -81,11 +84,20 @@ class StreamRow(Struct, frozen=True, kw_only=True):
 
 def decode_run(data: bytes) -> Run:
     """Read a run's inline state."""
-    return _run_decoder.decode(data)
+    return _recent.get(data) or _run_decoder.decode(data)
 
 
-def encode_state(state: Run | StreamState) -> bytes:
-    """Give the bytes of an inline state."""
+def encode_run(run: Run) -> bytes:
+    """Give the bytes of a run's inline state; for a while, to read them again costs nothing."""
+    data = _encoder.encode(run)
+    _recent[data] = run
+    if len(_recent) > MOST_RECENT:
+        del _recent[next(iter(_recent))]
+    return data
+
+
+def encode_state(state: StreamState) -> bytes:
+    """Give the bytes of the inline state of a stream that is not a run's."""
     return _encoder.encode(state)
 
 

@@ -23,10 +23,12 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perdure_api.errors import ApiError, Unavailable
 from perdure_api.store import database, rows
 from perdure_api.store.batch import Batch, FactTooLargeError
+from perdure_api.store.tail import Tail
 from perdure_contract import envelope
 from perdure_contract.envelope import Event
 from perdure_runtime import logs
@@ -99,9 +101,7 @@ class _Stored(Struct):
 
     outcomes: list[tuple[_Waiting, Any]]
     position: int
-    events: int
-    first_id: str | None
-    """Id of its first event; none when it appended nothing."""
+    appended: list[Event]
     lanes: set[tuple[str, str]]
     batch: Batch
 
@@ -119,6 +119,7 @@ class Writer:
         self._listeners: list[Callable[[Commit], None]] = []
         self._lanes: set[tuple[str, str]] = set()
         self.position = 0
+        self.tail = Tail()
         self._head: _Head | None = None
         """As this writer left it; none when it may stand elsewhere."""
         self.joined_by: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
@@ -228,6 +229,7 @@ class Writer:
         log.warning("PostgreSQL is away", error=type(error).__name__)
         connection, self._connection = self._connection, None
         self._head = None
+        self.tail.forget()
         if connection is not None:
             connection.terminate()
         for waiting in group:
@@ -262,7 +264,7 @@ class Writer:
         try:
             await connection.execute("COMMIT AND CHAIN")
         except (*database.BROKEN, asyncpg.exceptions.OperatorInterventionError):
-            if stored.first_id is None or not await self._was_committed(stored.first_id):
+            if not stored.appended or not await self._was_committed(stored.appended[0].id):
                 raise
         self._tell(stored)
 
@@ -274,12 +276,12 @@ class Writer:
         performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
         await self._join(connection, batch)
         lanes = await self._store_lanes(connection, batch)
-        position, first_id = await self._store(connection, batch)
+        position, appended = await self._store(connection, batch)
         outcomes = [(waiting, read()) for waiting, read in performed]
         for make in batch.late:
             statement = make()
             await connection.execute(statement.sql, *statement.arguments)
-        return _Stored(outcomes, position, len(batch.events), first_id, lanes, batch)
+        return _Stored(outcomes, position, appended, lanes, batch)
 
     async def _join(self, connection: asyncpg.Connection, batch: Batch) -> None:
         """Add what follows from the works; when that fails, they are stored without it."""
@@ -296,15 +298,16 @@ class Writer:
 
     def _tell(self, stored: _Stored) -> None:
         self._lanes |= stored.lanes
-        if stored.events:
+        if stored.appended:
             self.position = stored.position
-            self._head = _Head(stored.position, stored.batch.chain)
+            self._head = _Head(stored.position, stored.appended[-1].chain)
+            self.tail.add(stored.appended)
         for act in stored.batch.committed:
             act()
         # What was started goes out first: an answer takes longer to make.
         asyncio.get_running_loop().call_soon(_answer, stored)
-        if stored.events:
-            commit = Commit(stored.position, stored.events)
+        if stored.appended:
+            commit = Commit(stored.position, len(stored.appended))
             for listener in self._listeners:
                 listener(commit)
 
@@ -343,7 +346,7 @@ class Writer:
         )
         return rows.loaded(found)
 
-    async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, str | None]:
+    async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, list[Event]]:
         for statement in batch.statements:
             await connection.execute(statement.sql, *statement.arguments)
         if batch.blobs:
@@ -351,35 +354,34 @@ class Writer:
         if batch.logs:
             await connection.execute(rows.INSERT_LOGS, *rows.log_columns(batch))
         if not batch.events:
-            return self.position, None
+            return self.position, []
         # It stands where we left it, unless another replica wrote: then it is read, under its lock.
         head, self._head = self._head, None
-        first_id = None if head is None else await self._append(connection, batch, head)
-        if first_id is None:
+        appended = None if head is None else await self._append(connection, batch, head)
+        if appended is None:
             head = _Head(*await connection.fetchrow(rows.HEAD))
-            first_id = await self._append(connection, batch, head)
+            appended = await self._append(connection, batch, head) or []
         if batch.changed_streams:
             await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch))
         batch.settle()
-        return batch.base + len(batch.events), first_id
+        return batch.base + len(batch.events), appended
 
     async def _append(
         self, connection: asyncpg.Connection, batch: Batch, head: _Head
-    ) -> str | None:
-        """Store events and runs after the head; give the first id, none if it stands elsewhere."""
+    ) -> list[Event] | None:
+        """Store events and runs after the head; give the events, none if it stands elsewhere."""
         batch.base = head.position
-        columns, chain = _event_columns(batch, head)
+        events = _events(batch, head)
         stored = await connection.fetchval(
             rows.STORE_EVENTS_AND_RUNS,
             head.position,
             head.chain,
             batch.now,
-            chain,
-            *columns,
+            events[-1].chain,
+            *rows.event_arrays(events),
             *rows.run_arrays(batch),
         )
-        batch.chain = chain
-        return columns[1][0] if stored else None
+        return events if stored else None
 
     async def _store_lanes(
         self, connection: asyncpg.Connection, batch: Batch
@@ -410,12 +412,12 @@ def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactToo
         return lambda: refusal
 
 
-def _event_columns(batch: Batch, head: _Head) -> tuple[list[list[Any]], bytes]:
-    """Give the columns of the events to store, and the chain after the last of them."""
+def _events(batch: Batch, head: _Head) -> list[Event]:
+    """Give what a batch appends as events after the head."""
     ids = [new_id() for _ in batch.events]
     time = rfc3339(batch.now)
     chain = head.chain
-    positions, hashes, links = [], [], []
+    events: list[Event] = []
     for index, new in enumerate(batch.events):
         sha256 = envelope.payload_sha256(new.data)
         event = Event(
@@ -430,27 +432,11 @@ def _event_columns(batch: Batch, head: _Head) -> tuple[list[list[Any]], bytes]:
             actor=new.actor,
             correlation_id=new.correlation,
             causation_id=None if new.cause is None else ids[new.cause],
+            sha256=sha256,
         )
         chain = envelope.chain_link(chain, event, sha256)
-        positions.append(event.position)
-        hashes.append(sha256)
-        links.append(chain)
-    events = batch.events
-    columns: list[list[Any]] = [
-        positions,
-        ids,
-        [e.stream for e in events],
-        [e.version for e in events],
-        [e.type for e in events],
-        [e.tenant for e in events],
-        [e.actor for e in events],
-        [e.correlation for e in events],
-        [None if e.cause is None else ids[e.cause] for e in events],
-        [e.data for e in events],
-        hashes,
-        links,
-    ]
-    return columns, chain
+        events.append(replace(event, chain=chain))
+    return events
 
 
 def _storage_failure(error: Exception) -> Exception:

@@ -17,7 +17,7 @@ TURN_SECONDS = 0.001
 """A worker that has the turn only writes a line: so long until we ask again."""
 LONGEST_TURN_SECONDS = 1.0
 """A worker that has the turn for longer was stopped, and is killed."""
-MOST_CALLS = 32
+MOST_CALLS = 64
 
 
 class Trip:
