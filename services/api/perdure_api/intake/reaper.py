@@ -40,7 +40,7 @@ LIMIT $1"""
 
 
 class Reaper:
-    """Ends what nobody answers for. Two at once do no harm: each decision is made under row locks."""
+    """Ends what nobody answers for. Two at once do no harm: each decision is made on what still holds."""
 
     def __init__(
         self,

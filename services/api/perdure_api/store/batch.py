@@ -74,10 +74,13 @@ class Batch:
         runs: dict[str, Run],
         streams: dict[str, StreamRow],
         lookout: Lookout | None = None,
+        *,
+        base: int = 0,
+        chain: bytes = b"",
     ) -> None:
         self.lookout = lookout or Lookout()
         self.now = now
-        """The database's clock at the start of the transaction: the time of its events."""
+        """The database's clock when it was loaded: the time of its events."""
         self.runs = runs
         self.streams = streams
         self.new_runs: set[str] = set()
@@ -91,8 +94,9 @@ class Batch:
         """Statements made once positions are known, executed after events and rows are stored."""
         self.unique_keys: dict[tuple[str, str], str] = {}
         """Who holds which unique key, as far as works looked it up."""
-        self.base = 0
-        """Position before the first event of the batch; known once the head is locked."""
+        self.base = base
+        """The log's position before the first event of the batch, and `chain` the chain there."""
+        self.chain = chain
         self.committed: list[Callable[[], None]] = []
         """Called after the commit, in order."""
         self._loaded = {run.id: run.version for run in runs.values()}
@@ -110,6 +114,11 @@ class Batch:
     def freed(self) -> list[tuple[str, str]]:
         """Give executor and queue of each attempt that was open before and is not any more."""
         return [place for run_id, place in self._were_open.items() if not self.runs[run_id].is_open]
+
+    @property
+    def is_one_statement(self) -> bool:
+        """Whether events and rows of runs are all there is to store."""
+        return not (self.statements or self.blobs or self.logs or self.late or self.changed_streams)
 
     def settle(self) -> None:
         """Put positions in the log into everything that was stored."""

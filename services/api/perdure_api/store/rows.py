@@ -26,20 +26,14 @@ from perdure_api.store.state import (
 )
 from perdure_contract.envelope import Event
 
-LOCK_AND_LOAD = """
-WITH r AS (
-  SELECT run_id, state FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[])
-  ORDER BY run_id FOR UPDATE
-), s AS (
-  SELECT stream, tenant, version, first_position, last_position, state FROM perdure.streams
-  WHERE stream = ANY($2::text[]) ORDER BY stream FOR UPDATE
-), seats AS MATERIALIZED (
+LOAD = """
+WITH seats AS MATERIALIZED (
   SELECT s.executor, s.session_id::text AS session,
          json_build_object('labels', s.labels, 'queues', s.queues) AS takes,
          s.slots + s.ahead - (SELECT count(*) FROM perdure.runs r WHERE r.executor = s.executor
                               AND r.phase IN ('running', 'cancelling')) AS free
   FROM perdure.sessions s
-  WHERE $3::int IS NOT NULL AND s.state = 'live' AND NOT s.draining FOR SHARE OF s
+  WHERE $3::int IS NOT NULL AND s.state = 'live' AND NOT s.draining
 ), queues AS MATERIALIZED (
   SELECT q.stream, q.state FROM (SELECT DISTINCT queue FROM perdure.lanes) l
   JOIN perdure.streams q ON q.stream = 'queue-' || l.queue
@@ -51,24 +45,24 @@ WITH r AS (
     SELECT run_id, state FROM perdure.runs
     WHERE queue = l.queue AND lane = l.lane AND phase = 'pending' AND ready_at IS NULL
     ORDER BY priority DESC, first_position
-    LIMIT (SELECT least(sum(greatest(free, 0)) + $4::int, $3) FROM seats)
-    FOR UPDATE SKIP LOCKED) AS c
+    LIMIT (SELECT least(sum(greatest(free, 0)) + $4::int, $3) FROM seats)) AS c
   WHERE EXISTS (SELECT FROM seats) AND NOT coalesce((q.state ->> 'paused')::boolean, false)
 )
 SELECT 'run', run_id::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, state, NULL::timestamptz
-FROM r UNION ALL
-SELECT 'stream', stream, tenant, version, first_position, last_position, state, NULL FROM s UNION ALL
+FROM perdure.runs WHERE run_id = ANY($1::text[]::uuid[]) UNION ALL
+SELECT 'stream', stream, tenant, version, first_position, last_position, state, NULL
+FROM perdure.streams WHERE stream = ANY($2::text[]) UNION ALL
 SELECT 'seat', executor, session, free, NULL, NULL, takes, NULL FROM seats UNION ALL
 SELECT 'queue', stream, NULL, NULL, NULL, NULL, state, NULL FROM queues UNION ALL
 SELECT 'waiting', run_id::text, NULL, NULL, NULL, NULL, state, NULL FROM waiting UNION ALL
-SELECT 'clock', NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp()"""
-"""One round trip: what the works need, locked; who is free and who waits, unless $3 is null; the clock.
+SELECT 'head', NULL, encode(chain, 'hex'), position, NULL, NULL, NULL, clock_timestamp() FROM perdure.head"""
+"""One round trip: what the works need; who is free and who waits, unless $3 is null; head and clock.
 
-$4 is how many seats the works may free. The order of the arms is the lock order. Waiting runs that
-another replica works on are left to it.
+$4 is how many seats the works may free.
 """
 
-HEAD = "SELECT position, chain FROM perdure.head FOR UPDATE"
+LOCK_HEAD = "BEGIN; SELECT FROM perdure.head FOR UPDATE"
+"""Nobody else writes to the log from then on, nor to what is decided by it."""
 
 INSERT_LANES = """
 INSERT INTO perdure.lanes (queue, lane) SELECT * FROM unnest($1::text[], $2::text[])
@@ -117,7 +111,7 @@ WITH head AS (
   WHERE r.run_id = u.a::uuid AND EXISTS (SELECT FROM head)
 )
 SELECT count(*) FROM head"""
-"""The head is locked here, so it is the last lock; nothing is stored when it stands elsewhere."""
+"""Nothing is stored when the head stands elsewhere than when it was loaded."""
 
 STORE_STREAMS = """
 INSERT INTO perdure.streams (stream, tenant, version, first_position, last_position, state)
@@ -149,10 +143,10 @@ def stream_row(row: Sequence[Any]) -> StreamRow:
 
 
 def loaded(found: Sequence[asyncpg.Record]) -> Batch:
-    """Make a batch of what `LOCK_AND_LOAD` gave."""
+    """Make a batch of what `LOAD` gave."""
     runs, streams, queues, waiting = {}, {}, {}, {}
     seats: list[Seat] = []
-    *others, clock = found
+    *others, head = found
     for what, key, text, number, first, last, data, _ in others:
         match what:
             case "run":
@@ -168,7 +162,8 @@ def loaded(found: Sequence[asyncpg.Record]) -> Batch:
                     queues[state.name] = state
             case _:
                 waiting[key] = data
-    return Batch(clock[7], runs, streams, Lookout(seats=seats, queues=queues, waiting=waiting))
+    lookout = Lookout(seats=seats, queues=queues, waiting=waiting)
+    return Batch(head[7], runs, streams, lookout, base=head[3], chain=bytes.fromhex(head[2]))
 
 
 def lane_key(run: Run) -> tuple[str, str]:

@@ -1,18 +1,20 @@
-"""The only writer of the log: group commit, positions without gaps, fences checked under row locks.
+"""The only writer of the log: group commit, positions without gaps, no decision on what has changed.
 
-Callers submit *works*. Whatever waited while the last commit ran goes into the next transaction:
+Callers submit *works*. Whatever waited while the last commit ran goes into the next one:
 
-    lock and load rows of runs (by id), then of streams (by name)
+    load what the works need, and the head of the log
     perform each work on the batch, purely; a refused work leaves no trace
-    store side rows, lock the head, store events and inline rows at the next positions
+    store side rows, events and inline rows, if the head still stands where it was loaded
     commit; only then does any caller hear of it
 
-Each commit begins the next transaction, which saves a round trip.
+All that is decided follows from the log, and whoever appends to it moves the head: so a head that has
+not moved says that nothing has changed since it was loaded, with several api replicas too. When it has,
+all is done again under the head's lock, as are works that must read or lock more. Positions follow
+commit order; readers may rely on `position > last` without gaps.
 
-The head is locked last, so positions follow commit order even with several api replicas; readers may
-rely on `position > last` without gaps. A transaction that fails by anything but refusal is tried again
-work by work, so that one poisoned work cannot fail the others. When the connection breaks during the
-commit, its outcome is looked up by the id of the batch's first event.
+A group that fails by anything but refusal is tried again work by work, so that one poisoned work cannot
+fail the others. When the connection breaks during the commit, its outcome is looked up by the id of the
+batch's first event.
 """
 
 import asyncio
@@ -44,10 +46,7 @@ MAX_WAITING_WEIGHT = 60_000
 """More than this waiting is refused: a bounded queue answers quickly, an endless one dies slowly."""
 
 PREPARE = """
-SET application_name = 'perdure writer';
-SET idle_in_transaction_session_timeout = 0;
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"""
-"""Between two groups the next transaction is open already, without a snapshot or any lock."""
+SET application_name = 'perdure writer'"""
 
 T = TypeVar("T")
 
@@ -89,19 +88,11 @@ class _Waiting(Struct):
     future: asyncio.Future[Done[Any]]
 
 
-class _Head(Struct, frozen=True):
-    """Where the log ends."""
-
-    position: int
-    chain: bytes
-
-
 class _Stored(Struct):
-    """A transaction before and after its commit."""
+    """What a commit brought."""
 
     outcomes: list[tuple[_Waiting, Any]]
-    position: int
-    appended: list[Event]
+    events: list[Event]
     lanes: set[tuple[str, str]]
     batch: Batch
 
@@ -120,8 +111,6 @@ class Writer:
         self._lanes: set[tuple[str, str]] = set()
         self.position = 0
         self.tail = Tail()
-        self._head: _Head | None = None
-        """As this writer left it; none when it may stand elsewhere."""
         self.joined_by: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
         """Adds what follows from a group's works to their transaction."""
 
@@ -228,7 +217,6 @@ class Writer:
     async def _lost_connection(self, group: list[_Waiting], error: Exception) -> None:
         log.warning("PostgreSQL is away", error=type(error).__name__)
         connection, self._connection = self._connection, None
-        self._head = None
         self.tail.forget()
         if connection is not None:
             connection.terminate()
@@ -253,35 +241,59 @@ class Writer:
         return self._connection
 
     async def _transact(self, connection: asyncpg.Connection, group: list[_Waiting]) -> None:
-        if not connection.is_in_transaction():
-            await connection.execute("BEGIN")
-        try:
-            stored = await self._perform_all(connection, group)
-        except BaseException:
-            if not connection.is_closed():
-                await connection.execute("ROLLBACK AND CHAIN")
-            raise
-        try:
-            await connection.execute("COMMIT AND CHAIN")
-        except (*database.BROKEN, asyncpg.exceptions.OperatorInterventionError):
-            if not stored.appended or not await self._was_committed(stored.appended[0].id):
-                raise
-        self._tell(stored)
+        stored = None
+        if all(waiting.work.prepare is None for waiting in group):
+            stored = await self._write(connection, group, locked=False)
+        if stored is None:
+            stored = await self._write(connection, group, locked=True)
+        if stored is not None:
+            self._tell(stored)
 
-    async def _perform_all(self, connection: asyncpg.Connection, group: list[_Waiting]) -> _Stored:
-        batch = await self._load(connection, group)
-        for waiting in group:
-            if waiting.work.prepare is not None:
-                await waiting.work.prepare(connection, batch)
-        performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
-        await self._join(connection, batch)
-        lanes = await self._store_lanes(connection, batch)
-        position, appended = await self._store(connection, batch)
-        outcomes = [(waiting, read()) for waiting, read in performed]
-        for make in batch.late:
-            statement = make()
-            await connection.execute(statement.sql, *statement.arguments)
-        return _Stored(outcomes, position, appended, lanes, batch)
+    async def _write(
+        self, connection: asyncpg.Connection, group: list[_Waiting], *, locked: bool
+    ) -> _Stored | None:
+        """Perform works and store what they bring; none when others wrote since it was loaded."""
+        try:
+            if locked:
+                await connection.execute(rows.LOCK_HEAD)
+            batch = await self._load(connection, group)
+            for waiting in group:
+                if waiting.work.prepare is not None:
+                    await waiting.work.prepare(connection, batch)
+            performed = [(waiting, _perform(waiting.work, batch)) for waiting in group]
+            await self._join(connection, batch)
+            events = _events(batch)
+            lanes = {rows.lane_key(batch.runs[run]) for run in batch.new_runs} - self._lanes
+            if locked or lanes or not batch.is_one_statement:
+                if not locked:
+                    if not events:
+                        return None  # nothing would look at the head
+                    await connection.execute("BEGIN")
+                outcomes = await self._store(connection, batch, events, lanes, performed)
+                if outcomes is None:
+                    await connection.execute("ROLLBACK")
+                    return None
+                await self._committed(connection.execute("COMMIT"), events)
+            else:
+                stored = self._append(connection, batch, events)
+                if not await self._committed(stored, events):
+                    return None
+                batch.settle()
+                outcomes = [(waiting, read()) for waiting, read in performed]
+        except BaseException:
+            if not connection.is_closed() and connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
+            raise
+        return _Stored(outcomes, events, lanes, batch)
+
+    async def _committed(self, doing: Awaitable[T], events: list[Event]) -> T | bool:
+        """Do what commits; when the connection breaks meanwhile, find out whether it has."""
+        try:
+            return await doing
+        except (*database.BROKEN, asyncpg.exceptions.OperatorInterventionError):
+            if not events or not await self._was_committed(events[0].id):
+                raise
+            return True
 
     async def _join(self, connection: asyncpg.Connection, batch: Batch) -> None:
         """Add what follows from the works; when that fails, they are stored without it."""
@@ -298,16 +310,15 @@ class Writer:
 
     def _tell(self, stored: _Stored) -> None:
         self._lanes |= stored.lanes
-        if stored.appended:
-            self.position = stored.position
-            self._head = _Head(stored.position, stored.appended[-1].chain)
-            self.tail.add(stored.appended)
+        if stored.events:
+            self.position = stored.events[-1].position
+            self.tail.add(stored.events)
         for act in stored.batch.committed:
             act()
         # What was started goes out first: an answer takes longer to make.
-        asyncio.get_running_loop().call_soon(_answer, stored)
-        if stored.appended:
-            commit = Commit(stored.position, len(stored.appended))
+        asyncio.get_running_loop().call_soon(_answer, stored, self.position)
+        if stored.events:
+            commit = Commit(self.position, len(stored.events))
             for listener in self._listeners:
                 listener(commit)
 
@@ -338,7 +349,7 @@ class Writer:
         names = sorted({name for waiting in group for name in waiting.work.streams})
         looks = self.joined_by is not None and any(waiting.work.looks for waiting in group)
         found = await connection.fetch(
-            rows.LOCK_AND_LOAD,
+            rows.LOAD,
             run_ids,
             names,
             MOST_SEATED if looks else None,
@@ -346,60 +357,60 @@ class Writer:
         )
         return rows.loaded(found)
 
-    async def _store(self, connection: asyncpg.Connection, batch: Batch) -> tuple[int, list[Event]]:
+    async def _store(
+        self,
+        connection: asyncpg.Connection,
+        batch: Batch,
+        events: list[Event],
+        lanes: set[tuple[str, str]],
+        performed: list[tuple[_Waiting, Callable[[], Any]]],
+    ) -> list[tuple[_Waiting, Any]] | None:
+        """Execute all statements and give the works' results; none when the head stands elsewhere."""
+        if lanes:
+            queues, names = zip(*sorted(lanes), strict=True)
+            await connection.execute(rows.INSERT_LANES, list(queues), list(names))
         for statement in batch.statements:
             await connection.execute(statement.sql, *statement.arguments)
         if batch.blobs:
             await connection.execute(rows.INSERT_BLOBS, *rows.blob_columns(batch))
         if batch.logs:
             await connection.execute(rows.INSERT_LOGS, *rows.log_columns(batch))
-        if not batch.events:
-            return self.position, []
-        # It stands where we left it, unless another replica wrote: then it is read, under its lock.
-        head, self._head = self._head, None
-        appended = None if head is None else await self._append(connection, batch, head)
-        if appended is None:
-            head = _Head(*await connection.fetchrow(rows.HEAD))
-            appended = await self._append(connection, batch, head) or []
+        if not await self._append(connection, batch, events):
+            return None
         if batch.changed_streams:
             await connection.execute(rows.STORE_STREAMS, *rows.stream_arrays(batch))
         batch.settle()
-        return batch.base + len(batch.events), appended
+        outcomes = [(waiting, read()) for waiting, read in performed]
+        for make in batch.late:
+            statement = make()
+            await connection.execute(statement.sql, *statement.arguments)
+        return outcomes
 
     async def _append(
-        self, connection: asyncpg.Connection, batch: Batch, head: _Head
-    ) -> list[Event] | None:
-        """Store events and runs after the head; give the events, none if it stands elsewhere."""
-        batch.base = head.position
-        events = _events(batch, head)
-        stored = await connection.fetchval(
-            rows.STORE_EVENTS_AND_RUNS,
-            head.position,
-            head.chain,
-            batch.now,
-            events[-1].chain,
-            *rows.event_arrays(events),
-            *rows.run_arrays(batch),
+        self, connection: asyncpg.Connection, batch: Batch, events: list[Event]
+    ) -> bool:
+        """Store events and runs after the head; tell whether it stood where it was loaded."""
+        if not events:
+            return True
+        return bool(
+            await connection.fetchval(
+                rows.STORE_EVENTS_AND_RUNS,
+                batch.base,
+                batch.chain,
+                batch.now,
+                events[-1].chain,
+                *rows.event_arrays(events),
+                *rows.run_arrays(batch),
+            )
         )
-        return events if stored else None
-
-    async def _store_lanes(
-        self, connection: asyncpg.Connection, batch: Batch
-    ) -> set[tuple[str, str]]:
-        """Note lanes that were never asked for; give them, to be believed once committed."""
-        wanted = {rows.lane_key(batch.runs[run]) for run in batch.new_runs} - self._lanes
-        if wanted:
-            queues, lanes = zip(*sorted(wanted), strict=True)
-            await connection.execute(rows.INSERT_LANES, list(queues), list(lanes))
-        return wanted
 
 
-def _answer(stored: _Stored) -> None:
+def _answer(stored: _Stored, position: int) -> None:
     for waiting, outcome in stored.outcomes:
         if isinstance(outcome, ApiError | FactTooLargeError):
             _fail(waiting, outcome)
         elif not waiting.future.done():
-            waiting.future.set_result(Done(outcome, stored.position))
+            waiting.future.set_result(Done(outcome, position))
 
 
 def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactTooLargeError]:
@@ -412,16 +423,16 @@ def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactToo
         return lambda: refusal
 
 
-def _events(batch: Batch, head: _Head) -> list[Event]:
-    """Give what a batch appends as events after the head."""
+def _events(batch: Batch) -> list[Event]:
+    """Give what a batch appends to the log."""
     ids = [new_id() for _ in batch.events]
     time = rfc3339(batch.now)
-    chain = head.chain
+    chain = batch.chain
     events: list[Event] = []
     for index, new in enumerate(batch.events):
         sha256 = envelope.payload_sha256(new.data)
         event = Event(
-            position=head.position + index + 1,
+            position=batch.base + index + 1,
             id=ids[index],
             stream=new.stream,
             version=new.version,
