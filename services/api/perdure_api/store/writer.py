@@ -246,8 +246,10 @@ class Writer:
             stored = await self._write(connection, group, locked=False)
         if stored is None:
             stored = await self._write(connection, group, locked=True)
-        if stored is not None:
-            self._tell(stored)
+        if stored is None:
+            message = "the head of the log moved under its lock"
+            raise RuntimeError(message)
+        self._tell(stored)
 
     async def _write(
         self, connection: asyncpg.Connection, group: list[_Waiting], *, locked: bool
