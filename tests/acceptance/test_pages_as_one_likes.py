@@ -37,8 +37,9 @@ def test_arrow_keys_go_from_mark_to_mark_of_the_timeline_and_enter_opens(
     page.keyboard.press("Home")
     expect(marks.first).to_be_focused()
     expect(page.locator(".m[tabindex='0']")).to_have_count(1)
+    target = marks.first.get_attribute("href")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/runs"))
+    page.wait_for_url(f"{running_system.endpoint.url}{target}")
 
 
 def test_the_focus_goes_to_what_took_the_place_of_what_was_pressed(

@@ -101,6 +101,7 @@ def items_left_out(found: Iterable[LeftOut]) -> Iterator[Item]:
         fire = left.fire
         whys = WAITING if fire.outcome == "waiting" else WHYS
         times = 1 if fire.count is None else fire.count
+        page = f"/jobs/{left.job}" if left.schedule is None else f"/schedules/{left.schedule}"
         yield Item(
             job=left.job,
             state=fire.outcome,
@@ -108,7 +109,7 @@ def items_left_out(found: Iterable[LeftOut]) -> Iterator[Item]:
             until=moment(fire.until) if fire.until is not None else None,
             label=WORDS[fire.outcome] if times == 1 else f"{WORDS[fire.outcome]}, {times} times",
             detail=whys.get(fire.why, fire.why),
-            href=with_query(f"/schedules/{left.schedule}", {"outcome": fire.outcome}),
+            href=page if left.schedule is None else with_query(page, {"outcome": fire.outcome}),
             count=times,
         )
 

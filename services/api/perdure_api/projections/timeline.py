@@ -37,7 +37,7 @@ WITH found AS (
      WHERE outcome = 'skipped' AND fire_at >= $2 AND coalesce(since, fire_at) < $3
      ORDER BY fire_at DESC LIMIT $6)
 )
-SELECT s.job, s.schedule_id::text, max(f.fire_at),
+SELECT s.job, CASE WHEN bool_or(s.deleted) THEN NULL ELSE s.schedule_id::text END, max(f.fire_at),
        nullif(min(coalesce(f.since, f.fire_at)), max(f.fire_at)),
        sum(coalesce(f.count, 1))::int, f.outcome, f.why, NULL::text,
        (SELECT count(*) FROM found) AS read
@@ -57,7 +57,8 @@ class LeftOut(Struct, frozen=True):
     """A fire time that started nothing, or waits."""
 
     job: str
-    schedule: str
+    schedule: str | None
+    """None when it was deleted since."""
     fire: FireView
 
 
