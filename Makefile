@@ -24,15 +24,12 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 ##@ Test
-.PHONY: test test-again test-tools test-unit test-fault load load-bulk load-items load-rsync load-schedules load-walk cover
+.PHONY: test test-tools test-unit test-fault load load-bulk load-items load-rsync load-schedules load-walk cover
 test: $(READY) test-tools ## All tests on real PostgreSQL and NATS; installs what they need
 	$(PYTEST) tests --ignore=tests/load $(SIDE_BY_SIDE)
 
 test-tools: $(READY) ## Browser and rsync for the tests: the machine's, else apt's, else the installer's
 	@bash infra/devstack/test_tools.sh
-
-test-again: $(READY) ## What failed last, once more and alone: a busy machine may be why
-	$(PYTEST) tests --ignore=tests/load --last-failed --last-failed-no-failures=none
 
 test-unit: $(READY) ## The quick ones: no servers, no processes
 	$(PYTEST) -q $(wildcard tests/unit tests/properties tests/contract)

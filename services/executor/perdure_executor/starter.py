@@ -21,6 +21,7 @@ from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order
 
 SHORTEST_TIMEOUT_SECONDS = 1.0
+"""Of calls that share a trip, where nobody looks at the clock for some milliseconds."""
 PATIENCE_SECONDS = 1.0
 """An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
 
