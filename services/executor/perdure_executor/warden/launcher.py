@@ -38,6 +38,8 @@ JOURNAL = "ended.journal"
 JOURNAL_BYTES = 1 << 20
 ALONE_SECONDS = 60.0
 SWEEP_SECONDS = 0.05
+DYING_SECONDS = 0.2
+"""The end of what a dead keeper held is told once its processes are gone, or so much later."""
 IDLE_SECONDS = 10.0
 WARM_SECONDS = 60.0
 SPARE_KEEPERS = 1
@@ -342,7 +344,10 @@ class Warden:
         os.waitpid(hold.pid, 0)
         if hold.is_warm or hold.keys:
             self._orphans = True
-            self._sweep()
+            until = time.monotonic() + DYING_SECONDS
+            while self._orphans and time.monotonic() < until:
+                self._sweep()
+                time.sleep(DYING_SECONDS / 200)
         for key, answer in hold.tally.read():
             if key in hold.keys:
                 del hold.keys[key]
