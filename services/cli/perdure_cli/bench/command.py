@@ -13,6 +13,7 @@ from perdure import PerdureError
 from perdure_cli.advancing import advancing
 from perdure_cli.bench import figures, peers
 from perdure_cli.bench.measures import FULL, MEASURES, QUICK, Measured
+from perdure_cli.bench.quiet import until_quiet
 from perdure_cli.bench.system import existing, throw_away
 from perdure_cli.output import Output, json_option
 from perdure_cli.printable import printable
@@ -52,7 +53,8 @@ def bench(
     """Measure speed, memory and latency on this machine.
 
     Starts a Perdure of its own in a temporary folder and removes it afterwards. The rounds go
-    through all measures in turn, so that what else the machine does falls on all of them.
+    through all measures in turn, so that what else the machine does falls on all of them; each
+    measure waits for a quiet machine, 20 seconds at most.
     """
     size = QUICK if quick else FULL
     rounds = 1 if quick else rounds
@@ -69,6 +71,7 @@ def bench(
         theirs: list[Step] = [(peer.name, "all", partial(peer.measure, names)) for peer in others]
         steps = [*ours, *theirs] * rounds
         for done, (who, what, measure) in enumerate(steps, start=1):
+            until_quiet()
             try:
                 figures.add(results, who, measure())
             except (
