@@ -2,7 +2,6 @@
 
 from binascii import a2b_base64
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal, cast
 
 import msgspec
@@ -32,7 +31,7 @@ class Carried:
     def __init__(
         self,
         grant: Grant,
-        work: Path,
+        work: str,
         next_line: int = 1,
         reported: Reported | None = None,
         *,
@@ -49,7 +48,8 @@ class Carried:
         """
         self.key = key_of(grant.attempt)
         self.grant = grant
-        self.path = work / self.key
+        self.path = f"{work}/{self.key}"
+        """What the names of its files begin with."""
         self.granted_at = boottime()
         self.started = started
         self.kept = False

@@ -48,26 +48,13 @@ class Reader:
             due = (key for key, carried in self._ledger.carried.items() if carried.due(now))
             for key in {*self._news, *due}:
                 carried = self._ledger.carried.get(key)
-                if carried is None or self.take(carried):
-                    self._news.pop(key, None)
+                with self._ledger.round():
+                    if carried is None or self.take(carried):
+                        self._news.pop(key, None)
                 await clock.pause(0)
 
     def take(self, carried: Carried) -> bool:
-        """Take the next piece of an attempt; tell whether there is nothing more for now."""
-        with self._ledger.round():
-            return self._take(carried)
-
-    def _patience(self) -> float | None:
-        if self._news:
-            return 0
-        moments = [
-            moment
-            for carried in self._ledger.carried.values()
-            if (moment := carried.reported.wake_at()) is not None
-        ]
-        return max(SHORTEST_WAIT_SECONDS, min(moments) - boottime()) if moments else None
-
-    def _take(self, carried: Carried) -> bool:
+        """Take the next piece of an attempt, in a round; tell whether there is nothing more for now."""
         now = boottime()
         heard, chunk = carried.take()
         items = carried.take_items(now)
@@ -88,6 +75,16 @@ class Reader:
         if carried.record is not None:
             self._finish(carried)
         return True
+
+    def _patience(self) -> float | None:
+        if self._news:
+            return 0
+        moments = [
+            moment
+            for carried in self._ledger.carried.values()
+            if (moment := carried.reported.wake_at()) is not None
+        ]
+        return max(SHORTEST_WAIT_SECONDS, min(moments) - boottime()) if moments else None
 
     def _report_chunk(self, carried: Carried, chunk: Chunk) -> None:
         self._ledger.report_chunk(carried, chunk)

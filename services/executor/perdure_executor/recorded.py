@@ -64,7 +64,7 @@ class Recorded(Struct, kw_only=True):
         return self.told_at + (REPORT_SECONDS if new >= self.worth else PATIENT_SECONDS)
 
     def take(
-        self, path: Path, number: int, done: float, now: float, *, ending: bool
+        self, path: str, number: int, done: float, now: float, *, ending: bool
     ) -> ItemsRecorded | None:
         """Give the next report that is due; none when there is none for now.
 

@@ -84,7 +84,7 @@ def rows_of(block: Block) -> list[LogLine]:
 class LogTaker:
     """Takes the output of one attempt off the disk, in order."""
 
-    def __init__(self, path: Path, log_bytes: int, next_line: int = 1) -> None:
+    def __init__(self, path: str, log_bytes: int, next_line: int = 1) -> None:
         """Start.
 
         Args:
@@ -231,7 +231,7 @@ class LogTaker:
         self._hashed = True
 
 
-def new_lines(path: Path, reported: Reported) -> bytes:
+def new_lines(path: str, reported: Reported) -> bytes:
     """Give what a program wrote to PERDURE_FD since the last time; moves the place in `reported` on."""
     found = bytearray()
     while len(found) < READ_BYTES:
@@ -252,7 +252,7 @@ def new_lines(path: Path, reported: Reported) -> bytes:
     return bytes(found)
 
 
-def delete_files(path: Path) -> None:
+def delete_files(path: str) -> None:
     """Delete everything of an attempt."""
     folder, name = os.path.split(f"{path}.")
     for file in os.listdir(folder):
@@ -260,7 +260,7 @@ def delete_files(path: Path) -> None:
             os.unlink(os.path.join(folder, file))
 
 
-def _pieces(path: Path, kind: str) -> list[int]:
+def _pieces(path: str, kind: str) -> list[int]:
     folder, name = os.path.split(f"{path}.{kind}.")
     return sorted(int(file[len(name) :]) for file in os.listdir(folder) if file.startswith(name))
 

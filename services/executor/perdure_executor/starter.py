@@ -72,9 +72,10 @@ class Starter:
         """Start what waits, as far as there are slots and the lease holds."""
         if not self._queue or self.custody is None or boottime() >= self._lease.until:
             return
-        with self._ledger.round():
-            while self._queue and self.slots.free:
-                self._start(self._next_trip(), self.custody)
+        if self.slots.free:
+            with self._ledger.round():
+                while self._queue and self.slots.free:
+                    self._start(self._next_trip(), self.custody)
         if self._queue and self._looking is None:
             loop = asyncio.get_running_loop()
             self._looking = loop.call_later(PATIENCE_SECONDS, self._give_back)

@@ -66,7 +66,7 @@ class Worker:
         self.reader = Reader(self.ledger, voice)
         self.starter = Starter(settings, self.ledger, lease, fetch, tasks)
         self._settings = settings
-        self._work = settings.spool / "work"
+        self._work = str(settings.spool / "work")
         self._tasks = tasks
         self._custody: Custody | None = None
         self._stopping = False

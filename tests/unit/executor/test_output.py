@@ -36,7 +36,7 @@ def through_the_disk(
     path: Path, pieces: list[tuple[int, bytes]], limit: int, every: int
 ) -> list[LogLine]:
     """Print pieces, flushing and taking after some of them, and give the log."""
-    output, taker = Output(str(path), limit), LogTaker(path, limit)
+    output, taker = Output(str(path), limit), LogTaker(str(path), limit)
     chunks: list[Chunk] = []
     for number, (stream, data) in enumerate(pieces):
         output.take(stream, data, 1.0)
@@ -132,16 +132,16 @@ def test_a_stream_without_newlines_takes_little_memory() -> None:
 
 def test_a_new_agent_goes_on_with_the_next_line_and_the_same_hash(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    output, before = Output(str(path), BIG), LogTaker(path, BIG)
+    output, before = Output(str(path), BIG), LogTaker(str(path), BIG)
     output.take(STDOUT, b"1\n2\n3\n", 1.0)
     output.flush()
     first = before.take()
     assert first is not None
     output.take(STDOUT, b"4\n5\n", 1.0)
     inline = output.end(2.0)
-    after = LogTaker(path, BIG, before.next_line)
+    after = LogTaker(str(path), BIG, before.next_line)
     rest = list(after.finish(inline, output.lines, output.bytes, 2.0))
-    whole = LogTaker(path, BIG)
+    whole = LogTaker(str(path), BIG)
     everything = list(whole.finish(inline, output.lines, output.bytes, 2.0))
 
     assert rows([first, *rest]) == rows(everything)
@@ -162,7 +162,7 @@ def test_a_full_disk_shows_as_a_cut(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     output.take(STDOUT, b"4\n", 1.0)
     inline = output.end(2.0)
-    found = rows(list(LogTaker(path, BIG).finish(inline, output.lines, output.bytes, 2.0)))
+    found = rows(list(LogTaker(str(path), BIG).finish(inline, output.lines, output.bytes, 2.0)))
 
     expected = [(1, "1", 0), (2, "", 2), (4, "4", 0)]
     assert [(row.line, row.text, row.omitted_lines) for row in found] == expected
@@ -171,7 +171,7 @@ def test_a_full_disk_shows_as_a_cut(tmp_path: Path) -> None:
 def test_files_of_an_attempt_go_and_those_of_others_stay(tmp_path: Path) -> None:
     for name in ("a.1.log", "a.1.tail.0", "a.1.script", "a.10.log"):
         (tmp_path / name).touch()
-    delete_files(tmp_path / "a.1")
+    delete_files(f"{tmp_path}/a.1")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.10.log"]
 
@@ -186,9 +186,9 @@ def test_reported_lines_come_through_whole(pieces: list[bytes]) -> None:
         for piece in pieces:
             reported.take(piece)
             reported.flush()
-            heard += new_lines(path, said)
+            heard += new_lines(str(path), said)
         inline = reported.end()
-        heard += new_lines(path, said)
+        heard += new_lines(str(path), said)
     whole = b"".join(pieces)
     if whole and not whole.endswith(b"\n"):
         whole += b"\n"
@@ -205,7 +205,7 @@ def test_a_flood_of_reports_keeps_the_last_and_little_disk(tmp_path: Path) -> No
 
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 10_000_000
     heard, said = b"", Said()
-    while new := new_lines(path, said):
+    while new := new_lines(str(path), said):
         heard = new
     assert heard.endswith(b"39\n")
 
@@ -219,4 +219,4 @@ def test_a_report_that_is_too_long_leaves_a_mark_alone(tmp_path: Path) -> None:
     reported.flush()
     reported.end()
 
-    assert new_lines(tmp_path / "x", Said()) == b"one\n" + Reported.DROPPED + b"two\n"
+    assert new_lines(f"{tmp_path}/x", Said()) == b"one\n" + Reported.DROPPED + b"two\n"

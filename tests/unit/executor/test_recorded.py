@@ -32,7 +32,7 @@ class Journal:
         self.recorded.fresh = True
 
     def take(self, now: float, done: float = 0, *, ending: bool = False) -> ItemsRecorded | None:
-        return self.recorded.take(self.path, self.number, done, now, ending=ending)
+        return self.recorded.take(str(self.path), self.number, done, now, ending=ending)
 
     def everything(self) -> list[list[ItemDone]]:
         """Give the outcomes of the reports that come in a row at the end."""

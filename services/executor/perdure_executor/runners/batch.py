@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -43,9 +42,7 @@ class BatchRunner:
         del grant
         return True
 
-    def order(
-        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
-    ) -> Order:
+    def order(self, grant: Grant, path: str, inputs: dict[str, bytes], settings: Settings) -> Order:
         """Make the order for the driver.
 
         Raises:
@@ -62,7 +59,7 @@ class BatchRunner:
             own, cwd = {}, settings.directory
         whole = msgspec.structs.replace(grant, from_checkpoint=None)  # items have no checkpoints
         plan = Plan(
-            path=str(path),
+            path=path,
             run=grant.attempt.run,
             executor=settings.name,
             each=each,
@@ -81,7 +78,7 @@ class BatchRunner:
             argv=[sys.executable, "-I", "-m", "perdure_executor.batch", file],
             env=environment(whole, {}, path, settings),
             cwd=cwd,
-            path=str(path),
+            path=path,
             timeout=limits.timeout_seconds,
             grace=limits.grace_seconds,
             memory_bytes=limits.memory_bytes,
@@ -101,7 +98,7 @@ def judged(outcome: Outcome, said: SaidFailure | None) -> Outcome:
 
 
 def _programs(
-    each: CommandSpec, path: Path, inputs: dict[str, bytes], settings: Settings
+    each: CommandSpec, path: str, inputs: dict[str, bytes], settings: Settings
 ) -> Programs:
     if each.argv is None:
         script = private_file(path, SCRIPT_SUFFIX, content_of(each.script, inputs))

@@ -1,7 +1,6 @@
 """Commands: a program with arguments, or a script given to a shell."""
 
 import os
-from pathlib import Path
 
 import msgspec
 
@@ -31,9 +30,7 @@ class CommandRunner:
         spec = spec_of(grant, CommandSpec)
         return spec.argv is None or spec.stdin is not None or grant.from_checkpoint is not None
 
-    def order(
-        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
-    ) -> Order:
+    def order(self, grant: Grant, path: str, inputs: dict[str, bytes], settings: Settings) -> Order:
         """Make the order; a script becomes a file, so that any interpreter can read it.
 
         Raises:
@@ -52,7 +49,7 @@ class CommandRunner:
             argv=argv,
             env=environment(grant, spec.env, path, settings),
             cwd=spec.cwd or settings.directory,
-            path=str(path),
+            path=path,
             stdin="/dev/null"
             if spec.stdin is None
             else private_file(path, STDIN_SUFFIX, content_of(spec.stdin, inputs)),
@@ -64,9 +61,7 @@ class CommandRunner:
         )
 
 
-def environment(
-    grant: Grant, own: dict[str, str], path: Path, settings: Settings
-) -> dict[str, str]:
+def environment(grant: Grant, own: dict[str, str], path: str, settings: Settings) -> dict[str, str]:
     """Give the whole environment of a child: six of the executor's, then its own, then ours."""
     attempt = grant.attempt
     env = settings.environment | own
@@ -102,7 +97,7 @@ def content_of(part: str | BlobRef | None, inputs: dict[str, bytes]) -> bytes:
     return (part or "").encode()
 
 
-def private_file(path: Path, suffix: str, content: bytes) -> str:
+def private_file(path: str, suffix: str, content: bytes) -> str:
     """Write a file of the attempt that only its owner can use; give its name."""
     name = f"{path}{suffix}"
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700)

@@ -1,7 +1,5 @@
 """Python functions: called in a warm worker of a keeper, see `perdure_executor.workers`."""
 
-from pathlib import Path
-
 import msgspec
 
 from perdure_contract.specs import BlobRef, InputRef, PythonSpec
@@ -25,9 +23,7 @@ class PythonRunner:
         """Only a checkpoint becomes a file."""
         return grant.from_checkpoint is not None
 
-    def order(
-        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
-    ) -> Order:
+    def order(self, grant: Grant, path: str, inputs: dict[str, bytes], settings: Settings) -> Order:
         """Make the order.
 
         Raises:
@@ -44,7 +40,7 @@ class PythonRunner:
             "allowed": allowed_for(grant, spec, settings),
         }
         return Order(
-            path=str(path),
+            path=path,
             call=msgspec.json.encode(call),
             python_path=list(settings.python_path),
             timeout=limits.timeout_seconds,

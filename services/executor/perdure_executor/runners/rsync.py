@@ -43,9 +43,7 @@ class RsyncRunner:
         """The pinned key of a host becomes a file."""
         return spec_of(grant, RsyncSpec).host is not None or grant.from_checkpoint is not None
 
-    def order(
-        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
-    ) -> Order:
+    def order(self, grant: Grant, path: str, inputs: dict[str, bytes], settings: Settings) -> Order:
         """Make the order.
 
         Raises:
@@ -73,7 +71,7 @@ class RsyncRunner:
             argv=watcher,
             env={**kept, "LC_ALL": "C.UTF-8", "HOME": NO_HOME},
             cwd="/",
-            path=str(path),
+            path=path,
             timeout=limits.timeout_seconds,
             grace=limits.grace_seconds,
             memory_bytes=limits.memory_bytes,
@@ -114,12 +112,12 @@ def _check(spec: RsyncSpec, settings: Settings) -> None:
         raise Rejected(message)
 
 
-def _pinned(spec: RsyncSpec, path: Path) -> str:
+def _pinned(spec: RsyncSpec, path: str) -> str:
     """Write the host key that alone is taken; give the file."""
     host = spec.saved_host
     if host is None:
         return ""
-    if not NOT_IN_A_SHELL_WORD.isdisjoint(str(path)):
+    if not NOT_IN_A_SHELL_WORD.isdisjoint(path):
         message = "The executor's data directory has a quote or % in its name: ssh cannot use it."
         raise Rejected(message)
     name = host.address if host.port == SSH_PORT else f"[{host.address}]:{host.port}"

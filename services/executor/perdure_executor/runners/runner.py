@@ -1,6 +1,5 @@
 """What every runner does: turn a grant into an order for a keeper."""
 
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from perdure_contract.specs import BlobRef, InputRef
@@ -47,10 +46,8 @@ class Runner(Protocol):
         """Tell whether making the order leaves files in the work directory."""
         ...
 
-    def order(
-        self, grant: Grant, path: Path, inputs: dict[str, bytes], settings: Settings
-    ) -> Order:
-        """Make the order; may write files that start with `path`, which go with the attempt.
+    def order(self, grant: Grant, path: str, inputs: dict[str, bytes], settings: Settings) -> Order:
+        """Make the order; may write files whose names begin with `path`, which go with the attempt.
 
         Raises:
             Rejected: when it cannot or may not be started here.

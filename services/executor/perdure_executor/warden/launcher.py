@@ -30,7 +30,7 @@ from perdure_executor.warden.frames import (
 from perdure_executor.warden.lease import Lease
 from perdure_executor.warden.order import Record, encode
 from perdure_executor.warden.tally import Tally
-from perdure_executor.warden.trip import unwatched
+from perdure_executor.warden.trip import record_of
 
 SOCKET = "warden.sock"
 PID_FILE = "warden.json"
@@ -348,10 +348,10 @@ class Warden:
             while self._orphans and time.monotonic() < until:
                 self._sweep()
                 time.sleep(DYING_SECONDS / 200)
-        for key, answer in hold.tally.read():
+        for key, quiet in hold.tally.read():
             if key in hold.keys:
                 del hold.keys[key]
-                self._over(key, encode(unwatched(answer)))
+                self._over(key, record_of(quiet))
         hold.tally.close()
         for key in hold.keys:
             if key != next(iter(hold.keys)):

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 
-from perdure_executor.workers.calls import Answer, decode_answer, framed, unframed
+from perdure_executor.workers.calls import HEAD, Quiet, framed
 
 
 class Tally:
@@ -27,13 +27,16 @@ class Tally:
         os.ftruncate(self.file, 0)
         os.write(self.file, framed(json.dumps(keys).encode()))
 
-    def read(self) -> list[tuple[str, Answer]]:
+    def read(self) -> list[tuple[str, Quiet]]:
         """Give what has ended so far, by key; the call after that may have begun."""
         data = os.pread(self.file, os.fstat(self.file).st_size, 0)
         if not data:
             return []
-        keys, *answers = unframed(data)
-        return list(zip(json.loads(keys), map(decode_answer, answers), strict=False))
+        start = HEAD.size + HEAD.unpack_from(data)[0]
+        keys = json.loads(data[HEAD.size : start])
+        whole = len(data) - (len(data) - start) % Quiet.FORM.size
+        entries = Quiet.FORM.iter_unpack(data[start:whole])
+        return [(key, Quiet(*entry)) for key, entry in zip(keys, entries, strict=False)]
 
     def close(self) -> None:
         """Let go of the file."""

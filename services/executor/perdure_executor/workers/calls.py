@@ -124,6 +124,38 @@ def decode_answer(data: bytes) -> Answer:
     return Answer(**_decode(data.decode()))
 
 
+class Quiet:
+    """What came of a call that printed nothing and left nothing: an entry of the tally."""
+
+    __slots__ = ("began", "code", "cpu", "ended", "peak", "spent")
+
+    FORM = struct.Struct("!ddddqB")
+
+    def __init__(  # noqa: PLR0917 - as they stand in its form
+        self, began: float, ended: float, cpu: float, spent: float, peak: int, code: int
+    ) -> None:
+        """Take the figures of an `Answer`; `code` is 0 when it was done."""
+        self.began = began
+        self.ended = ended
+        self.cpu = cpu
+        self.spent = spent
+        self.peak = peak
+        self.code = code
+
+    @classmethod
+    def of(cls, answer: Answer) -> "Quiet | None":
+        """Give the entry of an answer; none when the answer says more."""
+        if answer.message or answer.modules or answer.outcome not in (DONE, EXITED):
+            return None
+        return cls(
+            answer.began, answer.ended, answer.cpu, answer.spent, answer.peak, answer.code or 0
+        )
+
+    def encode(self) -> bytes:
+        """Give its bytes, always as many."""
+        return self.FORM.pack(self.began, self.ended, self.cpu, self.spent, self.peak, self.code)
+
+
 READY = HEAD.pack(0)
 """An empty frame: the worker is there."""
 

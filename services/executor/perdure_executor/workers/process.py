@@ -130,13 +130,9 @@ class WorkerProcess:
             return None
         answer = decode_answer(self._rest[HEAD.size : end])
         self._rest = self._rest[end:]
-        self.learn(answer)
-        return answer
-
-    def learn(self, answer: Answer) -> None:
-        """Take in what an answer says about the worker; one from a tally must be shown to us."""
         self._modules.update(answer.modules)
         self.spent = answer.spent
+        return answer
 
     def is_outdated(self) -> bool:
         """Tell whether a file of the user that it has loaded was changed since, or is gone."""

@@ -3,6 +3,7 @@
 Run as a file by an isolated interpreter, with the directories of the user's modules as arguments.
 """
 
+import _signal  # type: ignore[import-not-found]  # `signal` without words, which cost as much as a call
 import ctypes
 import faulthandler
 import fcntl
@@ -25,6 +26,7 @@ from perdure_executor.workers.calls import (
     REJECTED,
     Answer,
     Call,
+    Quiet,
     decode_call,
     encode_answer,
     framed,
@@ -125,13 +127,14 @@ class Worker:
 
         Who looks at a call has taken the turn, and reads the streams from then on.
         """
-        if self._tally is None or not answer.keep or any(map(_unread, self._ends)):
+        quiet = Quiet.of(answer) if answer.keep else None
+        if self._tally is None or quiet is None or any(map(_unread, self._ends)):
             return False
         try:
             os.eventfd_read(self._turn)
         except BlockingIOError:
             return False
-        os.write(self._tally, framed(encode_answer(answer)))
+        os.write(self._tally, quiet.encode())
         os.eventfd_write(self._turn, 1)
         return True
 
@@ -159,7 +162,7 @@ class Worker:
         """Give the call its streams and its environment."""
         for target, end in enumerate(self._ends, 1):
             os.dup2(end, target)
-        if signal.getsignal(signal.SIGTERM) is not self._on_term:
+        if _signal.getsignal(signal.SIGTERM) is not self._on_term:
             signal.signal(signal.SIGTERM, self._on_term)
         before, after = self._environment(), call.env
         for name in before.keys() - after.keys():
@@ -185,7 +188,7 @@ class Worker:
                 continue
         sys.stdin, sys.stdout, sys.stderr = self._streams
         signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm would end a later call
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         os.umask(self._umask)
         _libc.fflush(None)
         for target in (1, 2, REPORT_FD):
