@@ -8,7 +8,9 @@ SHORT_SECONDS = 0.2
 """Attempts are asked for ahead only while they take less than this on average."""
 COVERED_SECONDS = 0.1
 """The time between two grants that is bridged."""
-MOST_A_SLOT = 150
+MOST_A_SLOT = 250
+MOST_AHEAD = 4000
+"""Of one executor: each beat names all that it holds, and must fit into a message."""
 LONGEST_ON_TRIP_SECONDS = 0.005
 """Calls share a trip to a worker only while attempts take less than this on average."""
 TRIP_SECONDS = 0.02
@@ -43,7 +45,8 @@ class Pace:
         """Give how many attempts to ask for beside one for each slot."""
         if self._seconds is None or self._seconds > SHORT_SECONDS:
             return 0
-        return int(slots * min(MOST_A_SLOT, max(1.0, COVERED_SECONDS / self._seconds)))
+        for_each = min(MOST_A_SLOT, max(1.0, COVERED_SECONDS / self._seconds))
+        return min(MOST_AHEAD, int(slots * for_each))
 
     def trip(self, waiting: int, free: int) -> int:
         """Give how many of the calls that wait go on one trip, when so many slots are free."""

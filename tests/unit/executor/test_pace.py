@@ -46,3 +46,10 @@ def test_calls_that_take_next_to_nothing_stay_together() -> None:
     pace.took(0)
 
     assert [pace.trip(waiting, free=4) for waiting in (1, 32, 1000)] == [20, 20, 64]
+
+
+def test_an_executor_with_many_slots_asks_for_no_more_than_a_beat_can_name() -> None:
+    pace = Pace()
+    pace.took(0)
+
+    assert pace.ahead(8) < pace.ahead(16) == pace.ahead(1000) == 4000

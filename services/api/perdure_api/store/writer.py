@@ -40,7 +40,7 @@ log = logs.get(__name__)
 
 MAX_BATCH_WEIGHT = 1000
 """Runs or reports in one transaction; a heavier single work (a bulk request) goes alone."""
-MOST_SEATED = 64
+MOST_SEATED = 256
 """Waiting runs of one lane that one transaction can start; a further look follows."""
 MAX_WAITING_WEIGHT = 60_000
 """More than this waiting is refused: a bounded queue answers quickly, an endless one dies slowly."""
