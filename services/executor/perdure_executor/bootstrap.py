@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+import uvloop
+
 from perdure_executor.errors import CannotStart, NoAnswer, SpoolBroken
 from perdure_executor.link import Link
 from perdure_executor.settings import Settings, from_environment
@@ -35,7 +37,7 @@ def main() -> None:
         settings = from_environment(os.environ)
         prepare(settings)
         lock = take_lock(settings)
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
         os.close(lock)
     except* (CannotStart, SpoolBroken) as group:
         refuse(group.exceptions[0])
