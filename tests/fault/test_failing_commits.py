@@ -9,7 +9,7 @@ from perdure_api.domain.run import Run
 from perdure_api.duties import Core
 from perdure_api.once import Idempotency, StoredAnswer
 from perdure_api.store.batch import Batch
-from perdure_api.store.writer import Work
+from perdure_api.store.work import Work
 from tests.support.api_core import BY, PlayedExecutor, request
 from tests.support.checker import checked
 from tests.support.stack import Database

@@ -35,7 +35,7 @@ async def test_a_decision_on_what_has_changed_meanwhile_is_made_again(
             cancelled.set()
             await other.commands.act(BY, run.id, Cancel())
 
-    core.writer.joined_by = cancel_meanwhile
+    core.writer.appender.joined_by = cancel_meanwhile
     with pytest.raises(ApiError):
         await core.commands.act(BY, run.id, Cancel())
 

@@ -8,7 +8,8 @@ from random import Random
 
 from perdure_api.domain.callers import Caller
 from perdure_api.store.batch import Batch
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract import facts
 from perdure_contract.specs import CommandSpec
 from perdure_runtime.clock import new_id

@@ -26,7 +26,8 @@ from perdure_api.messaging.controls import Controls
 from perdure_api.once import Idempotency, StoredAnswer, once
 from perdure_api.requesting import request_work
 from perdure_api.store.batch import Batch
-from perdure_api.store.writer import Done, Work, Writer
+from perdure_api.store.work import Done, Work
+from perdure_api.store.writer import Writer
 from perdure_contract import facts
 from perdure_contract.facts import ExecutorDraining, Json, QueueFact
 from perdure_contract.identifiers import bulk_stream, executor_stream, queue_stream, token_stream

@@ -9,7 +9,8 @@ from perdure_api.domain.rejections import FieldError, Rejection, version_conflic
 from perdure_api.errors import NotFoundError, Rejected, invalid
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
-from perdure_api.store.writer import Done, Work, Writer
+from perdure_api.store.work import Done, Work
+from perdure_api.store.writer import Writer
 from perdure_contract.facts import HostFact
 from perdure_contract.identifiers import host_stream
 from perdure_contract.rsync.grammar import host_faults

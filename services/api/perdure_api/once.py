@@ -11,7 +11,7 @@ from perdure_api.domain.callers import Caller
 from perdure_api.domain.rejections import Rejection
 from perdure_api.errors import Rejected
 from perdure_api.store.batch import Batch, Statement
-from perdure_api.store.writer import Work
+from perdure_api.store.work import Work
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from perdure_api.planning import (
 )
 from perdure_api.store.batch import Batch
 from perdure_api.store.state import StreamRow
-from perdure_api.store.writer import Done, Work
+from perdure_api.store.work import Done, Work
 from perdure_contract.facts import ScheduleFact
 from perdure_contract.identifiers import job_stream, jobs_file_stream, schedule_stream
 from perdure_contract.jobs import SchedulePlan, Source

@@ -19,7 +19,8 @@ from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run, decode_stream_state
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract.facts import BulkFinished
 from perdure_contract.identifiers import bulk_stream
 from perdure_contract.wire import Control

@@ -23,11 +23,13 @@ from perdure_api.domain.run import Run, state_at
 from perdure_api.domain.run_commands import Start
 from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.grants import Grants
+from perdure_api.store.appending import MOST_SEATED
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.rows import lane_key
 from perdure_api.store.state import decode_run
-from perdure_api.store.writer import MOST_SEATED, Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract.identifiers import stream_kind
 from perdure_runtime import logs
 from perdure_runtime.loop import Loop
@@ -87,11 +89,11 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Start what may start, with each commit and by the clock, until cancelled."""
-        self._writer.joined_by = self._join
+        self._writer.appender.joined_by = self._join
         try:
             await self._clock.run()
         finally:
-            self._writer.joined_by = None
+            self._writer.appender.joined_by = None
 
     async def send(self) -> None:
         """Send grants for ever, also of claims made just before this replica ceased to lead."""
@@ -134,7 +136,7 @@ class Dispatcher:
         ready_here = {
             run.id: run
             for run in here
-            if state_at(run, batch.now) == "queued" and self._writer.knows(lane_key(run))
+            if state_at(run, batch.now) == "queued" and self._writer.appender.knows(lane_key(run))
         }
         if any(run.phase == "pending" and run.id not in ready_here for run in here):
             batch.once_committed(self.wake)  # to learn when it comes due, or a new lane's limits

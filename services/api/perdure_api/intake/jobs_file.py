@@ -31,7 +31,7 @@ from perdure_api.store import inputs
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.rows import stream_row
-from perdure_api.store.writer import Work
+from perdure_api.store.work import Work
 from perdure_contract.facts import FileFault, JobsFileLoaded, JobsFileRefused
 from perdure_contract.identifiers import (
     DEFAULT_TENANT,

@@ -16,7 +16,8 @@ from perdure_api.domain.run_decisions import decide
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract.facts import Evidence, ExecutorLost
 from perdure_contract.identifiers import executor_stream
 from perdure_contract.wire import Attempt, Revoke

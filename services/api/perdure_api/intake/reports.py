@@ -12,7 +12,8 @@ from perdure_api.domain.callers import Caller, executor_caller
 from perdure_api.domain.run_reports import KINDS, hear
 from perdure_api.store.batch import Batch, FactTooLargeError
 from perdure_api.store.items import Settling, record
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract import wire
 from perdure_contract.specs import BlobRef
 from perdure_contract.wire import (

@@ -6,7 +6,8 @@ from typing import Final
 from perdure_api.domain.schedule import FIRES_KEPT, Schedule
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract.identifiers import schedule_stream
 from perdure_runtime import logs
 from perdure_runtime.zone_rules import zone_rules

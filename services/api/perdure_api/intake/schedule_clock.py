@@ -11,7 +11,8 @@ from perdure_api.firing import Firing
 from perdure_api.messaging.controls import Controls
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract.identifiers import job_stream, schedule_stream
 from perdure_runtime import logs
 from perdure_runtime.clock import monotonic

@@ -20,7 +20,8 @@ from perdure_api.messaging.grants import Grants
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import Database
 from perdure_api.store.state import decode_run
-from perdure_api.store.writer import Work, Writer
+from perdure_api.store.work import Work
+from perdure_api.store.writer import Writer
 from perdure_contract import wire
 from perdure_contract.facts import Evidence, ExecutorDraining, ExecutorJoined, ExecutorLeft
 from perdure_contract.identifiers import executor_stream

@@ -39,7 +39,7 @@ from perdure_api.routes.writing import (
     validated,
 )
 from perdure_api.store.state import StreamRow
-from perdure_api.store.writer import Done
+from perdure_api.store.work import Done
 from perdure_contract.identifiers import stream_key
 from perdure_contract.jobs import JobView, RevisionView
 from perdure_contract.objects import RunView

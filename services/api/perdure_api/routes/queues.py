@@ -14,7 +14,7 @@ from perdure_api.projections.queues import get_queue, list_queues
 from perdure_api.routes.operations import Call, operation
 from perdure_api.routes.replies import json_reply
 from perdure_api.routes.writing import WRITES, position_header, read_fields
-from perdure_api.store.writer import Done
+from perdure_api.store.work import Done
 from perdure_contract.identifiers import Name
 from perdure_contract.objects import QueueView
 
