@@ -64,7 +64,7 @@ class Commands:
             return lambda: batch.placed(requested)
 
         return await self.submit(
-            by, Work(perform=perform, prepare=work.prepare, weight=1), idempotency
+            by, Work(perform=perform, prepare=work.prepare, weight=1, is_new=True), idempotency
         )
 
     async def request_runs(

@@ -11,6 +11,7 @@ commit order; readers may rely on `position > last` without gaps.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -24,10 +25,12 @@ from perdure_api.store.work import Work
 from perdure_contract import envelope
 from perdure_contract.envelope import Event
 from perdure_runtime import logs
-from perdure_runtime.clock import new_id, rfc3339
+from perdure_runtime.clock import monotonic, new_id, rfc3339
 
 log = logs.get(__name__)
 
+READY_SECONDS: Final = 1.0
+"""How long what was loaded ahead is used: executors say beside the log how much they take."""
 MOST_SEATED: Final = 256
 """Waiting runs of one lane that one transaction can start; a further look follows."""
 
@@ -60,6 +63,8 @@ class Appender:
         """Adds what follows from a group's works to their transaction."""
         self._was_committed = was_committed
         self._lanes: set[Lane] = set()
+        self._ready: Batch | None = None
+        self._ready_at = 0.0
 
     def knows(self, lane: Lane) -> bool:
         """Tell whether a queue and lane were noted, so that each look sees their limits."""
@@ -69,26 +74,51 @@ class Appender:
         """Take in lanes that are noted."""
         self._lanes.update(lanes)
 
+    async def get_ready(self, connection: asyncpg.Connection) -> None:
+        """Load what new runs need while there is nothing to do: it spares them a round trip."""
+        self._ready = await self._load(connection, (), looks=True)
+        self._ready_at = monotonic()
+
     async def append(self, connection: asyncpg.Connection, works: Sequence[Work[Any]]) -> Appended:
         """Do works together; raises what PostgreSQL and they raise, and nothing is stored then."""
         appended = None
-        if all(work.prepare is None for work in works):
-            appended = await self._write(connection, works, locked=False)
+        ready = self._take_ready(works)
+        if ready is not None:
+            appended = await self._write(connection, works, ready)
+        if appended is None and all(work.prepare is None for work in works):
+            appended = await self._write(connection, works, await self._load(connection, works))
         if appended is None:
-            appended = await self._write(connection, works, locked=True)
+            appended = await self._write(connection, works)
         if appended is None:
             message = "the head of the log moved under its lock"
             raise RuntimeError(message)
         return appended
 
+    def _take_ready(self, works: Sequence[Work[Any]]) -> Batch | None:
+        """Give what was loaded ahead, once, if it will do for these works."""
+        ready, self._ready = self._ready, None
+        age = monotonic() - self._ready_at
+        if ready is None or age > READY_SECONDS or not all(work.is_new for work in works):
+            return None
+        ready.now += timedelta(seconds=age)
+        return ready
+
     async def _write(
-        self, connection: asyncpg.Connection, works: Sequence[Work[Any]], *, locked: bool
+        self,
+        connection: asyncpg.Connection,
+        works: Sequence[Work[Any]],
+        loaded: Batch | None = None,
     ) -> Appended | None:
-        """Perform works and store what they bring; none when others wrote since it was loaded."""
+        """Perform works and store what they bring; none when others wrote since it was loaded.
+
+        What is not loaded yet is loaded under the head's lock.
+        """
+        locked = loaded is None
         try:
-            if locked:
+            if loaded is None:
                 await connection.execute(rows.LOCK_HEAD)
-            batch = await self._load(connection, works)
+                loaded = await self._load(connection, works)
+            batch = loaded
             for work in works:
                 if work.prepare is not None:
                     await work.prepare(connection, batch)
@@ -119,8 +149,10 @@ class Appender:
         self.learn(lanes)
         return Appended(outcomes, events, batch)
 
-    async def _load(self, connection: asyncpg.Connection, works: Sequence[Work[Any]]) -> Batch:
-        looks = self.joined_by is not None and any(work.looks for work in works)
+    async def _load(
+        self, connection: asyncpg.Connection, works: Sequence[Work[Any]], *, looks: bool = False
+    ) -> Batch:
+        looks = self.joined_by is not None and (looks or any(work.looks for work in works))
         found = await connection.fetch(
             rows.LOAD,
             sorted({run for work in works for run in work.runs}),

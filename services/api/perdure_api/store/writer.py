@@ -31,6 +31,9 @@ MAX_BATCH_WEIGHT = 1000
 MAX_WAITING_WEIGHT = 60_000
 """More than this waiting is refused: a bounded queue answers quickly, an endless one dies slowly."""
 
+QUIET_SECONDS = 0.015
+"""After so long without works the next ones will rather be new runs than reports of those at work."""
+
 PREPARE = """
 SET application_name = 'perdure writer'"""
 
@@ -98,7 +101,7 @@ class Writer:
         """Commit until cancelled."""
         try:
             while True:
-                await self._arrived.wait()
+                await self._wait()
                 self._underway = self._take()
                 if not self._underway:
                     self._arrived.clear()
@@ -110,6 +113,19 @@ class Writer:
             if self._connection is not None:
                 with contextlib.suppress(Exception):
                     await self._connection.close(timeout=1)
+
+    async def _wait(self) -> None:
+        """Wait for works, and get ready for new runs when none come for a moment."""
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            if self._connection is not None:
+                try:
+                    await self.appender.get_ready(self._connection)
+                except database.AWAY as error:
+                    log.debug("not ready for new runs", error=type(error).__name__)
+            await self._arrived.wait()
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
