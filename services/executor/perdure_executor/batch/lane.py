@@ -10,7 +10,7 @@ from perdure_contract.wire import ItemToDo
 from perdure_executor.batch.ear import Said
 from perdure_executor.batch.plan import Plan
 from perdure_executor.batch.supply import Ending
-from perdure_executor.warden.keeper import signal_name
+from perdure_executor.warden.words import signal_name
 
 
 class NothingCanRun(Exception):

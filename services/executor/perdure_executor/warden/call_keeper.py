@@ -38,7 +38,7 @@ class CallKeeper(Keeper):
             raise self._trip.error or OSError("it ended at once")
         self._worker = worker
         self._pid, self._pidfd = worker.pid, worker.pidfd
-        self._streams = self._warm.streams
+        self._streams.pipes = self._warm.pipes
         self._listen(*((worker.fileno(),) if self._hears else ()))
         self._patient_until = boottime() + PATIENCE_SECONDS
 
@@ -60,7 +60,7 @@ class CallKeeper(Keeper):
 
     def _close(self) -> None:
         if self._returned:
-            self._streams = {}  # they stay open for the next call
+            self._streams.pipes = {}  # they stay open for the next call
         else:
             super()._close()
 

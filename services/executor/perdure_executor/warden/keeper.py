@@ -18,13 +18,10 @@ from perdure_executor.warden import tree
 from perdure_executor.warden.frames import DATA, Inbox, pack
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order, Record
-from perdure_executor.warden.output import READ_BYTES, STDERR, STDOUT, Output, Reported
+from perdure_executor.warden.streams import Streams, open_pipes
+from perdure_executor.warden.words import signal_name, why_not_started
 
 REPORT_FD = 3
-REPORTED = 0
-"""Stands for what is written to it, beside the numbers of the output's streams."""
-FLUSH_SECONDS = 0.15
-FIRST_FLUSH_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
 REAP_SECONDS = 5.0
 """How often orphans that have ended are reaped while the program runs on."""
@@ -68,18 +65,14 @@ class Keeper:
         self._control = control
         self._inbox = inbox
         self._lease = lease
-        self._output = Output(order.path, order.log_bytes)
-        self._reported = Reported(order.path)
         self._poll = select.poll()
-        self._streams: dict[int, int] = {}
+        self._streams = Streams(order, self._poll)
         self._started = time.time()
         self._pid = 0
         self._pidfd = -1
         self._status: int | None = None
         self._cpu = 0.0
         self._peak = 0
-        self._flush_at: float | None = None
-        self._flushed_at = 0.0
         self._memory_at: float | None = None
         self._reap_at = 0.0
         self._killed_at: float | None = None
@@ -114,14 +107,14 @@ class Keeper:
         return self._record()
 
     def _start(self) -> None:
-        """Start it, with the other ends of `_streams` as its output.
+        """Start it, with the other ends of its pipes as its output.
 
         Raises:
             OSError, ValueError: it cannot be started.
         """
         order = self._order
         os.chdir(order.cwd)
-        self._streams, ends = open_streams()
+        self._streams.pipes, ends = open_pipes()
         out, err, report = ends
         try:
             self._pid = os.posix_spawn(
@@ -153,15 +146,15 @@ class Keeper:
             record.rejected = why_not_started(error, self._order)
 
     def _listen(self, *others: int) -> None:
-        for file in (*self._streams, self._pidfd, self._control.fileno(), *others):
+        for file in (*self._streams.pipes, self._pidfd, self._control.fileno(), *others):
             self._poll.register(file, select.POLLIN)
 
     def _watch(self) -> None:
         """Pump until the program has ended and no process of its tree is left."""
         while True:
             for file, _ in self._poll.poll(self._patience()):
-                if file in self._streams:
-                    self._pump(file)
+                if file in self._streams.pipes:
+                    self._streams.pump(file)
                 elif file == self._pidfd:
                     self._reap()
                 elif file == self._control.fileno():
@@ -186,7 +179,8 @@ class Keeper:
 
     def _tick(self, now: float) -> None:
         """Do what is due by the clock."""
-        if self._flush_at is not None and now >= self._flush_at:
+        flush_at = self._streams.flush_at
+        if flush_at is not None and now >= flush_at:
             self._flush(now)
         if now >= self._reap_at:
             self._reap_at = now + REAP_SECONDS
@@ -203,37 +197,13 @@ class Keeper:
     def _due(self, now: float) -> list[float | None]:
         """Give the times at which something is due."""
         wish = self._attempt.wake_at(self._lease.until)
-        due = [wish, self._flush_at, self._memory_at, self._reap_at]
+        due = [wish, self._streams.flush_at, self._memory_at, self._reap_at]
         if self._status is not None or self._attempt.phase == KILLING:
             due.append(now + SWEEP_SECONDS)
         return due
 
-    def _pump(self, file: int) -> None:
-        try:
-            data = os.read(file, READ_BYTES)
-        except BlockingIOError:
-            return
-        stream = self._streams[file]
-        if not data:
-            del self._streams[file]
-            self._poll.unregister(file)
-            os.close(file)
-            return
-        if stream:
-            self._output.take(stream, data, time.time())
-        else:
-            self._reported.take(data)
-        if self._flush_at is None:
-            now = boottime()
-            self._flush_at = max(now + FIRST_FLUSH_SECONDS, self._flushed_at + FLUSH_SECONDS)
-
     def _flush(self, now: float) -> None:
-        told = self._reported.waiting or not self._output.in_tail
-        self._output.flush()
-        self._reported.flush()
-        self._flush_at = None
-        self._flushed_at = now
-        if told:
+        if self._streams.flush(now):
             try:  # only a hint: a warden that does not read must not stop the pump
                 self._control.send(pack(DATA, self._key), socket.MSG_DONTWAIT)
             except OSError:
@@ -301,22 +271,16 @@ class Keeper:
         return forbidden and now - self._killed_at > UNKILLABLE_SECONDS
 
     def _record(self) -> Record:
-        self._drain()
-        ended = time.time()
-        log = self._output.end(ended)
-        reported = self._reported.end()
-        self._close()
+        self._streams.drain()
         record = Record(
             started=self._started,
-            ended=ended,
+            ended=time.time(),
             why=self._attempt.why,
             cpu=round(self._cpu, 6),
             peak=self._peak,
-            lines=self._output.lines,
-            size=self._output.bytes,
-            log=log,
-            reported=reported,
         )
+        self._streams.conclude(record)
+        self._close()
         self._conclude(record)
         return record
 
@@ -329,73 +293,5 @@ class Keeper:
         else:
             record.exit_code = os.WEXITSTATUS(self._status)
 
-    def _drain(self) -> None:
-        """Read what is left in the pipes. Nobody of the tree writes any more."""
-        for file, stream in self._streams.items():
-            try:
-                while data := os.read(file, READ_BYTES):
-                    if stream:
-                        self._output.take(stream, data, time.time())
-                    else:
-                        self._reported.take(data)
-            except BlockingIOError:  # a stranger was given the other end and keeps it
-                continue
-
     def _close(self) -> None:
-        for file in self._streams:
-            os.close(file)
-        self._streams.clear()
-
-
-def open_streams() -> tuple[dict[int, int], list[int]]:
-    """Make three pipes; give the ends to read with what they carry, and in this order those to write."""
-    streams, ends = {}, []
-    for stream in (STDOUT, STDERR, REPORTED):
-        read, write = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(read, False)
-        streams[read] = stream
-        ends.append(write)
-    return streams, ends
-
-
-def end_all() -> None:
-    """KILL every process below us, and wait until they are gone."""
-    since = boottime()
-    while boottime() - since < UNKILLABLE_SECONDS:
-        tree.kill(tree.descendants(os.getpid()))
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.002)
-
-
-def signal_name(number: int) -> str:
-    """Give the name of a signal, like `SIGSEGV`."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def why_not_started(error: OSError | ValueError, order: Order) -> str:
-    """Say in a sentence why the program could not be started, and what to do."""
-    program = order.program
-    if isinstance(error, ValueError):
-        return f"{program} cannot be started: {error}."
-    if not os.path.isdir(order.cwd):
-        return f"The working directory {order.cwd} does not exist on this executor."
-    if error.errno == errno.ENOENT and not os.path.exists(program):
-        return f"The program {program} does not exist on this executor."
-    if error.errno == errno.ENOENT:
-        return (
-            f"The program {program} needs an interpreter that does not exist: see its first line."
-        )
-    if error.errno == errno.EACCES:
-        return f"{program} or its working directory may not be used: is the program executable?"
-    if error.errno == errno.ENOEXEC:
-        return f"{program} is not a program: a script needs a first line like #!/bin/sh."
-    if error.errno == errno.E2BIG:
-        return f"{program} cannot be started: arguments and environment are too long together."
-    return f"{program} cannot be started: {error.strerror}."
+        self._streams.close()

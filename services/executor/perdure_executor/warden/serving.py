@@ -1,12 +1,14 @@
 """The life of a keeper process: one attempt after the other, as the warden orders."""
 
+import os
 import signal
 import socket
+import time
 
 from perdure_executor.warden import tree
 from perdure_executor.warden.call_keeper import CallKeeper
 from perdure_executor.warden.frames import BACK, CALL, OVER, START, WARM, Inbox, pack
-from perdure_executor.warden.keeper import IGNORED, Keeper, WardenGone, end_all
+from perdure_executor.warden.keeper import IGNORED, UNKILLABLE_SECONDS, Keeper, WardenGone
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import decode_order, encode
 from perdure_executor.warden.tally import Tally
@@ -62,3 +64,16 @@ def keep_warm(warm: Warm, path: list[str]) -> None:
             warm.fresh(path)
         except OSError:  # it is tried again, and said, with the next call
             return
+
+
+def end_all() -> None:
+    """KILL every process below us, and wait until they are gone."""
+    since = boottime()
+    while boottime() - since < UNKILLABLE_SECONDS:
+        tree.kill(tree.descendants(os.getpid()))
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.002)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from perdure_executor.warden.keeper import open_streams
+from perdure_executor.warden.streams import open_pipes
 from perdure_executor.warden.tally import Tally
 from perdure_executor.workers.process import WorkerGone, WorkerProcess
 
@@ -11,13 +11,13 @@ from perdure_executor.workers.process import WorkerGone, WorkerProcess
 class Warm:
     """The worker of a keeper, or none."""
 
-    __slots__ = ("_turn", "streams", "tally", "trust", "worker")
+    __slots__ = ("_turn", "pipes", "tally", "trust", "worker")
 
     def __init__(self, tally: Tally) -> None:
         """Have none yet; the tally is for all that will be."""
         self.worker: WorkerProcess | None = None
-        self.streams: dict[int, int] = {}
-        """Pipes from the worker, once it was called: they serve all its calls."""
+        self.pipes: dict[int, int] = {}
+        """From the worker, once it was called: they serve all its calls."""
         self.tally = tally
         self.trust = 1
         """How many calls go to it together: more while nobody has to look at them."""
@@ -74,19 +74,19 @@ class Warm:
 
     def end(self) -> None:
         """Have none any more."""
-        for file in self.streams:
+        for file in self.pipes:
             os.close(file)
-        self.streams = {}
+        self.pipes = {}
         if self.worker is not None:
             self.worker.end()
             self.worker = None
 
     def _send(self, worker: WorkerProcess, calls: Sequence[bytes]) -> None:
         """Send them, with pipes if it has none yet."""
-        if self.streams:
+        if self.pipes:
             worker.call(calls)
             return
-        self.streams, ends = open_streams()
+        self.pipes, ends = open_pipes()
         try:
             worker.call(calls, [*ends, self.tally.file, self._turn])
         finally:
