@@ -1,4 +1,6 @@
-"""Waits for what an attempt of a played api does: lives, prints, is gone."""
+"""Waits for what an attempt of a played api does: lives, prints, is gone; and lets one wait for us."""
+
+from pathlib import Path
 
 from perdure_contract.wire import Attempt
 from tests.support.played_api import PlayedApi, processes_with
@@ -30,3 +32,8 @@ async def gone(attempt: Attempt) -> None:
         return not processes_with(attempt.run)
 
     await becomes(nothing, what=f"the end of all processes of {attempt}")
+
+
+def until(mark: Path) -> str:
+    """Give the words of a script that waits until a file is there."""
+    return f"while [ ! -e {mark} ]; do sleep 0.02; done"

@@ -3,18 +3,17 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-from tests.support.played_api import ExecutorProcess, PlayedApi
+from tests.support.played_api import ExecutorProcess, PlayedApi, joined
 from tests.support.stack import NatsUrls
 
 
-@pytest_asyncio.fixture
-async def api(nats: NatsUrls) -> AsyncIterator[PlayedApi]:
-    api = PlayedApi(nats.api, "survivor")
-    await api.start()
-    yield api
-    await api.stop()
+@pytest.fixture
+def api(nats: NatsUrls) -> PlayedApi:
+    """The api of `executor`, which starts it."""
+    return PlayedApi(nats.api, "survivor")
 
 
 @pytest_asyncio.fixture
@@ -22,7 +21,5 @@ async def executor(
     api: PlayedApi, nats: NatsUrls, tmp_path: Path
 ) -> AsyncIterator[ExecutorProcess]:
     executor = ExecutorProcess(tmp_path, nats.executor, "survivor")
-    executor.start()
-    await api.opened()
-    yield executor
-    executor.end()
+    async with joined(api, executor):
+        yield executor

@@ -10,7 +10,7 @@ import pytest
 
 from perdure_contract.specs import Limits
 from perdure_contract.wire import Attempt, Revoke
-from tests.support.attempts import gone, printed, runs
+from tests.support.attempts import gone, printed, runs, until
 from tests.support.played_api import (
     ExecutorProcess,
     PlayedApi,
@@ -99,7 +99,7 @@ async def test_cut_off_work_ends_before_the_lease_or_goes_on_as_asked(
     async with playing(nats, tmp_path, lease_seconds=2) as (api, _):
         mark = tmp_path / "go"
         ends = api.grant("/bin/sleep", "600")
-        script = f"echo a; while [ ! -e {mark} ]; do sleep 0.02; done; echo b"
+        script = f"echo a; {until(mark)}; echo b"
         goes_on = api.grant(script=script, limits=CONTINUE)
         await api.say(ends, goes_on)
         await runs(ends.attempt)

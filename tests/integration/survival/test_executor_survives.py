@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perdure_contract.wire import Attempt, LogChunk, ProgressMade
-from tests.support.attempts import gone, printed, runs
+from tests.support.attempts import gone, printed, runs, until
 from tests.support.played_api import (
     ExecutorProcess,
     PlayedApi,
@@ -63,7 +63,7 @@ async def test_what_ended_while_the_agent_was_away_is_reported(
     api: PlayedApi, executor: ExecutorProcess, tmp_path: Path
 ) -> None:
     mark = tmp_path / "go"
-    script = f"echo a; while [ ! -e {mark} ]; do sleep 0.02; done; echo b; exit 7"
+    script = f"echo a; {until(mark)}; echo b; exit 7"
     grant = api.grant(script=script)
     await api.say(grant)
     await printed(api, grant.attempt)
@@ -182,7 +182,7 @@ async def test_with_the_server_killed_the_work_goes_on_and_is_delivered_afterwar
 ) -> None:
     async with playing(own_nats.urls, tmp_path) as (api, _):
         mark = tmp_path / "go"
-        grant = api.grant(script=f"echo a; while [ ! -e {mark} ]; do sleep 0.02; done; echo b")
+        grant = api.grant(script=f"echo a; {until(mark)}; echo b")
         await api.say(grant)
         await printed(api, grant.attempt)
         own_nats.kill()
@@ -199,7 +199,7 @@ async def test_progress_reported_before_a_kill_is_not_repeated_after(
 ) -> None:
     mark = tmp_path / "go"
     script = f"""echo '{{"progress":{{"done":1}},"checkpoint":{{"cursor":1}}}}' >&3; echo said
-while [ ! -e {mark} ]; do sleep 0.02; done; echo '{{"checkpoint":{{"cursor":2}}}}' >&3"""
+{until(mark)}; echo '{{"checkpoint":{{"cursor":2}}}}' >&3"""
     grant = api.grant(script=script)
     await api.say(grant)
 
