@@ -163,7 +163,7 @@ class Dispatcher:
         _note_starts(batch, limited, [batch.runs[assignment.run] for assignment in started])
         if started:
             batch.once_committed(partial(self._grant, batch, started))
-        if len(found) >= MOST_SEATED:
+        if started and len(found) >= MOST_SEATED:  # else the next ones cannot start either
             batch.once_committed(self.wake)
 
     def _read(self, run_id: str, state: bytes) -> Run | None:
