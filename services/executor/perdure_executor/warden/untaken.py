@@ -91,14 +91,16 @@ class Untaken:
         file = os.open(
             fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600, dir_fd=self._spool
         )
-        ends = self._ends()
-        if os.write(file, ends) < len(ends):
+        try:
+            ends = self._ends()
+            while ends:
+                ends = ends[os.write(file, ends) :]
+            os.rename(fresh, JOURNAL, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+        except OSError:
             os.close(file)
-            return
-        self.unwritten = False
-        os.rename(fresh, JOURNAL, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+            raise
         os.close(self._journal)
-        self._journal = file
+        self._journal, self.unwritten = file, False
 
     def _ends(self) -> bytes:
         return b"".join(pack(OVER, key, record) for key, record in self.records.items())
