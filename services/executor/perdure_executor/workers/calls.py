@@ -19,6 +19,7 @@ DONE = "done"
 RAISED = "raised"
 REJECTED = "rejected"
 EXITED = "exited"
+_NEVER = float("inf")
 
 
 class Call:
@@ -144,8 +145,13 @@ class Quiet:
 
     @classmethod
     def of(cls, answer: Answer) -> "Quiet | None":
-        """Give the entry of an answer; none when the answer says more."""
+        """Give the entry of an answer; none when the answer says more.
+
+        Nor when its times are none, as after a function that replaced `time.time`.
+        """
         if answer.message or answer.modules or answer.outcome not in (DONE, EXITED):
+            return None
+        if not 0.0 <= answer.began <= answer.ended < _NEVER:
             return None
         return cls(
             answer.began, answer.ended, answer.cpu, answer.spent, answer.peak, answer.code or 0
