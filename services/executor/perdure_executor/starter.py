@@ -24,6 +24,8 @@ SHORTEST_TIMEOUT_SECONDS = 1.0
 """Of calls that share a trip, where nobody looks at the clock for some milliseconds."""
 PATIENCE_SECONDS = 1.0
 """An attempt that found no slot for so long is given back: elsewhere it may start sooner."""
+EARLY_SECONDS = 0.001
+"""A timer of uvloop counts whole milliseconds, and may come so much before its time."""
 
 
 class Starter:
@@ -102,7 +104,7 @@ class Starter:
     def _give_back(self) -> None:
         """Return what has waited for a slot in vain."""
         self._looking = None
-        before = boottime() - PATIENCE_SECONDS
+        before = boottime() - PATIENCE_SECONDS + EARLY_SECONDS
         with self._ledger.round():
             while self._queue and self._queue[0].granted_at <= before:
                 carried = self._queue.popleft()
