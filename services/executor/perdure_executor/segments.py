@@ -8,6 +8,7 @@ import hashlib
 import os
 from binascii import a2b_base64
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -253,11 +254,12 @@ def new_lines(path: str, reported: Reported) -> bytes:
 
 
 def delete_files(path: str) -> None:
-    """Delete everything of an attempt."""
+    """Delete everything of an attempt; a keeper that is about to end it may be first."""
     folder, name = os.path.split(f"{path}.")
     for file in os.listdir(folder):
         if file.startswith(name):
-            os.unlink(os.path.join(folder, file))
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, file))
 
 
 def _pieces(path: str, kind: str) -> list[int]:

@@ -1,5 +1,6 @@
 """Bytes of two streams become numbered lines on disk, and chunks of a log again."""
 
+import os
 import resource
 import tempfile
 from binascii import a2b_base64
@@ -174,6 +175,17 @@ def test_files_of_an_attempt_go_and_those_of_others_stay(tmp_path: Path) -> None
     delete_files(f"{tmp_path}/a.1")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.10.log"]
+
+
+def test_files_that_a_keeper_deletes_at_the_same_time_do_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.1.tail.1").touch()
+    with monkeypatch.context() as slow:
+        slow.setattr(os, "listdir", lambda _: ["a.1.tail.0", "a.1.tail.1"])
+        delete_files(f"{tmp_path}/a.1")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))
