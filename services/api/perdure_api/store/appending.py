@@ -11,7 +11,7 @@ commit order; readers may rely on `position > last` without gaps.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -31,6 +31,8 @@ log = logs.get(__name__)
 
 READY_SECONDS: Final = 1.0
 """How long what was loaded ahead is used: executors say beside the log how much they take."""
+LOADED_WITHIN_SECONDS: Final = 0.005
+"""What took longer to load is not used: nobody knows how late it is by the database's clock."""
 MOST_SEATED: Final = 256
 """Waiting runs of one lane that one transaction can start; a further look follows."""
 
@@ -63,6 +65,8 @@ class Appender:
         """Adds what follows from a group's works to their transaction."""
         self._was_committed = was_committed
         self._lanes: set[Lane] = set()
+        self._now = datetime.min.replace(tzinfo=UTC)
+        """The time of the newest events."""
         self._ready: Batch | None = None
         self._ready_at = 0.0
 
@@ -76,8 +80,11 @@ class Appender:
 
     async def get_ready(self, connection: asyncpg.Connection) -> None:
         """Load what new runs need while there is nothing to do: it spares them a round trip."""
-        self._ready = await self._load(connection, (), looks=True)
-        self._ready_at = monotonic()
+        asked_at = monotonic()
+        ready = await self._load(connection, (), looks=True)
+        if monotonic() - asked_at <= LOADED_WITHIN_SECONDS:
+            # Counted from the question, so that no run seems to be older than its request.
+            self._ready, self._ready_at = ready, asked_at
 
     async def append(self, connection: asyncpg.Connection, works: Sequence[Work[Any]]) -> Appended:
         """Do works together; raises what PostgreSQL and they raise, and nothing is stored then."""
@@ -119,6 +126,7 @@ class Appender:
                 await connection.execute(rows.LOCK_HEAD)
                 loaded = await self._load(connection, works)
             batch = loaded
+            batch.now = self._now = max(batch.now, self._now)
             for work in works:
                 if work.prepare is not None:
                     await work.prepare(connection, batch)
