@@ -78,9 +78,11 @@ def test_a_schedule_is_fired_and_backfilled_and_its_page_tells_of_both(
 
 
 def test_the_timeline_shows_what_was_and_what_comes_and_leads_there(
-    someone: Visitor, schedule: dict[str, Any]
+    someone: Visitor, schedule: dict[str, Any], running_system: System
 ) -> None:
     page = someone.page
+    with running_system.client() as client:
+        client.post(f"/api/schedules/{schedule['id']}/trigger", json={}).raise_for_status()
     someone.goes_to("/timeline?zoom=7d&job=paper")
     lane = page.locator("#lane-paper")
     expect(lane).to_contain_text("run")
@@ -127,3 +129,4 @@ def test_a_run_is_saved_as_a_job_with_a_schedule_that_is_previewed_as_one_types(
     someone.finds_no_barrier()
     with running_system.client() as client:
         client.delete("/api/jobs/greet-people").raise_for_status()
+    expect(page.get_by_text("This job was deleted")).to_be_visible()

@@ -55,7 +55,12 @@ class Ahead:
 
 
 @pytest_asyncio.fixture
-async def ahead(core: Core, database: Database) -> AsyncIterator[Ahead]:
+async def ahead(
+    core: Core, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Ahead]:
+    # However slow this machine is just now.
+    monkeypatch.setattr(appending, "LOADED_WITHIN_SECONDS", 60.0)
+    monkeypatch.setattr(appending, "READY_SECONDS", 60.0)
     await request_one(core)  # so that its lane is known
     connection = await connect(database.url)
     found = Ahead(connection)
