@@ -1,6 +1,8 @@
 """What new runs need is loaded ahead while there is nothing to do, and believed only if it still holds."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -9,7 +11,7 @@ import pytest_asyncio
 from perdure_api.domain.callers import Caller
 from perdure_api.duties import Core
 from perdure_api.store import appending
-from perdure_api.store.appending import Appended, Appender
+from perdure_api.store.appending import Appended, Appender, following
 from perdure_api.store.batch import Batch
 from perdure_api.store.database import connect
 from perdure_api.store.work import Work
@@ -21,6 +23,9 @@ from tests.support.checker import checked
 from tests.support.stack import Database
 
 pytestmark = pytest.mark.integration
+
+
+Prepare = Callable[[asyncpg.Connection, Batch], Awaitable[None]]
 
 
 class Ahead:
@@ -35,7 +40,7 @@ class Ahead:
     async def get_ready(self) -> None:
         await self.appender.get_ready(self.connection)
 
-    async def request(self, *, is_new: bool = True) -> Appended:
+    async def request(self, *, is_new: bool = True, prepare: Prepare | None = None) -> Appended:
         run_id = new_id()
 
         def perform(batch: Batch) -> Callable[[], str]:
@@ -45,7 +50,8 @@ class Ahead:
             )
             return lambda: run_id
 
-        return await self.appender.append(self.connection, [Work(perform=perform, is_new=is_new)])
+        work = Work(perform=perform, is_new=is_new, prepare=prepare)
+        return await self.appender.append(self.connection, [work])
 
     async def _look(self, _connection: asyncpg.Connection, batch: Batch) -> None:
         self.decided_on.append(batch.base)
@@ -113,3 +119,43 @@ async def test_only_new_runs_and_only_for_a_moment_use_what_was_loaded_ahead(
     late = await ahead.request()
     assert late.batch.now > before
     assert ahead.decided_on == [core.writer.position, core.writer.position + 1]
+
+
+async def test_what_has_to_be_read_or_locked_beside_it_is_read_within_the_transaction(
+    ahead: Ahead,
+) -> None:
+    within: list[bool] = []
+
+    async def look_up(connection: asyncpg.Connection, _batch: Batch) -> None:
+        within.append(connection.is_in_transaction())
+
+    await ahead.get_ready()
+    await ahead.request(prepare=look_up)
+
+    assert within == [True]
+
+
+async def test_a_writer_that_cannot_load_ahead_goes_on(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def fail(_connection: asyncpg.Connection) -> None:
+        failed.set()
+        raise ValueError("what stands there cannot be read")
+
+    monkeypatch.setattr(core.writer.appender, "get_ready", fail)
+    first = await request_one(core)
+    async with asyncio.timeout(20):
+        await failed.wait()
+    second = await request_one(core)
+
+    assert second.created > first.created
+
+
+def test_times_follow_each_other_unless_the_clock_is_put_back() -> None:
+    newest = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    assert following(newest - timedelta(milliseconds=3), newest) == newest
+    assert following(newest + timedelta(milliseconds=3), newest) > newest
+    assert following(newest - timedelta(hours=1), newest) < newest

@@ -43,6 +43,10 @@ Read = Callable[[], Any]
 """Reads a work's result once positions are known."""
 
 
+_A_NEW_RUN: Final = Work[None](perform=lambda _: lambda: None, is_new=True)
+"""Stands for those to come: none needs what others do not."""
+
+
 class Appended(Struct):
     """What a transaction brought."""
 
@@ -81,7 +85,7 @@ class Appender:
     async def get_ready(self, connection: asyncpg.Connection) -> None:
         """Load what new runs need while there is nothing to do: it spares them a round trip."""
         asked_at = monotonic()
-        ready = await self._load(connection, (), looks=True)
+        ready = await self._load(connection, [_A_NEW_RUN])
         if monotonic() - asked_at <= LOADED_WITHIN_SECONDS:
             # Counted from the question, so that no run seems to be older than its request.
             self._ready, self._ready_at = ready, asked_at
@@ -90,10 +94,11 @@ class Appender:
         """Do works together; raises what PostgreSQL and they raise, and nothing is stored then."""
         appended = None
         ready = self._take_ready(works)
-        if ready is not None:
-            appended = await self._write(connection, works, ready)
-        if appended is None and all(work.prepare is None for work in works):
-            appended = await self._write(connection, works, await self._load(connection, works))
+        if all(work.prepare is None for work in works):
+            if ready is not None:
+                appended = await self._write(connection, works, ready)
+            if appended is None:
+                appended = await self._write(connection, works, await self._load(connection, works))
         if appended is None:
             appended = await self._write(connection, works)
         if appended is None:
@@ -126,7 +131,7 @@ class Appender:
                 await connection.execute(rows.LOCK_HEAD)
                 loaded = await self._load(connection, works)
             batch = loaded
-            batch.now = self._now = max(batch.now, self._now)
+            batch.now = self._now = following(batch.now, self._now)
             for work in works:
                 if work.prepare is not None:
                     await work.prepare(connection, batch)
@@ -157,10 +162,8 @@ class Appender:
         self.learn(lanes)
         return Appended(outcomes, events, batch)
 
-    async def _load(
-        self, connection: asyncpg.Connection, works: Sequence[Work[Any]], *, looks: bool = False
-    ) -> Batch:
-        looks = self.joined_by is not None and (looks or any(work.looks for work in works))
+    async def _load(self, connection: asyncpg.Connection, works: Sequence[Work[Any]]) -> Batch:
+        looks = self.joined_by is not None and any(work.looks for work in works)
         found = await connection.fetch(
             rows.LOAD,
             sorted({run for work in works for run in work.runs}),
@@ -238,6 +241,15 @@ class Appender:
             if not events or not await self._was_committed(events[0].id):
                 raise
             return True
+
+
+def following(now: datetime, newest: datetime) -> datetime:
+    """Give the time of events after the newest ones: what was loaded ahead may have been early.
+
+    A clock that was put back is followed.
+    """
+    is_early = now < newest <= now + timedelta(seconds=LOADED_WITHIN_SECONDS)
+    return newest if is_early else now
 
 
 def _perform(work: Work[T], batch: Batch) -> Callable[[], T | ApiError | FactTooLargeError]:

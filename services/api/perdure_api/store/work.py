@@ -25,7 +25,7 @@ class Work(Struct, Generic[T], kw_only=True):
     prepare: Callable[[asyncpg.Connection, Batch], Awaitable[None]] | None = None
     weight: int = 1
     is_new: bool = False
-    """Whether it only begins runs: then it may start from what was loaded a moment before."""
+    """Whether it only begins runs: then, without `prepare`, what was loaded a moment before will do."""
     looks: bool = True
     """Whether it may free a seat or bring a run that waits."""
 

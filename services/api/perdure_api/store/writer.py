@@ -116,16 +116,18 @@ class Writer:
 
     async def _wait(self) -> None:
         """Wait for works, and get ready for new runs when none come for a moment."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(QUIET_SECONDS):
                 await self._arrived.wait()
-        except TimeoutError:
-            if self._connection is not None:
-                try:
-                    await self.appender.get_ready(self._connection)
-                except database.AWAY as error:
-                    log.debug("not ready for new runs", error=type(error).__name__)
-            await self._arrived.wait()
+            return
+        if self._connection is not None:
+            try:
+                await self.appender.get_ready(self._connection)
+            except database.AWAY as error:
+                log.debug("not ready for new runs", error=type(error).__name__)
+            except Exception:  # whoever needs the same will be told
+                log.exception("not ready for new runs")
+        await self._arrived.wait()
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
