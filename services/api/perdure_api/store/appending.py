@@ -221,16 +221,10 @@ class Appender:
         """Store events and runs after the head; tell whether it stood where it was loaded."""
         if not events:
             return True
+        statement, stored = rows.storing(batch, events)
+        last = events[-1].chain
         return bool(
-            await connection.fetchval(
-                rows.STORE_EVENTS_AND_RUNS,
-                batch.base,
-                batch.chain,
-                batch.now,
-                events[-1].chain,
-                *rows.event_arrays(events),
-                *rows.run_arrays(batch),
-            )
+            await connection.fetchval(statement, batch.base, batch.chain, batch.now, last, *stored)
         )
 
     async def _committed(self, doing: Awaitable[T], events: list[Event]) -> T | bool:

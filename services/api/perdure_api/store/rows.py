@@ -1,7 +1,8 @@
-"""The writer's statements, and batches turned into their column arrays.
+"""The writer's statements, and what is stored as their arguments.
 
-One statement stores all events, new runs and changed runs of a transaction: every array is one
-column. Text is cast on the server, which is cheaper than making UUID objects here.
+One statement stores all events, new runs and changed runs of a transaction, each as an array of rows.
+Where no run has changed it is without that part, which costs time with an empty array too. Side rows
+come as an array for each column.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from perdure_api.store.state import (
     run_columns,
 )
 from perdure_contract.envelope import Event
+
+Row = tuple[Any, ...]
 
 LOAD = """
 WITH seats AS MATERIALIZED (
@@ -80,37 +83,35 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6:
   AS u(a, b, c, d, e, f)
 ON CONFLICT DO NOTHING"""
 
-STORE_EVENTS_AND_RUNS = """
+_STORE_NEW = """
 WITH head AS (
-  UPDATE perdure.head SET position = $1 + cardinality($5::bigint[]), time = $3, chain = $4
+  UPDATE perdure.head SET position = $1 + cardinality($5::perdure.event_to_store[]),
+                          time = $3, chain = $4
   WHERE position = $1 AND chain = $2 RETURNING 1
 ), appended AS (
   INSERT INTO perdure.events (position, id, stream, version, type, tenant, time, actor,
                               correlation_id, causation_id, data, sha256, chain)
-  SELECT a, b::uuid, c, d, e, f, $3, g, h::uuid, i::uuid, j, k, l
-  FROM unnest($5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[],
-              $11::text[], $12::text[], $13::text[], $14::json[], $15::bytea[], $16::bytea[])
-    AS u(a, b, c, d, e, f, g, h, i, j, k, l)
-  WHERE EXISTS (SELECT FROM head)
+  SELECT position, id, stream, version, type, tenant, $3, actor,
+         correlation_id, causation_id, data, sha256, chain
+  FROM unnest($5::perdure.event_to_store[]) WHERE EXISTS (SELECT FROM head)
 ), begun AS (
   INSERT INTO perdure.runs (run_id, tenant, version, first_position, last_position, phase, queue,
                             lane, priority, ready_at, executor, act_at, unique_key, state)
-  SELECT a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n
-  FROM unnest($17::text[], $18::text[], $19::bigint[], $20::bigint[], $21::bigint[], $22::text[],
-              $23::text[], $24::text[], $25::smallint[], $26::timestamptz[], $27::text[],
-              $28::timestamptz[], $29::text[], $30::json[])
-    AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
-  WHERE EXISTS (SELECT FROM head)
-), changed AS (
+  SELECT run_id, tenant, version, first_position, last_position, phase, queue,
+         lane, priority, ready_at, executor, act_at, unique_key, state
+  FROM unnest($6::perdure.run_to_store[]) WHERE EXISTS (SELECT FROM head)
+"""
+
+_STORE_CHANGED = """), changed AS (
   UPDATE perdure.runs AS r
-  SET version = u.c, last_position = u.d, phase = u.e, priority = u.f, ready_at = u.g,
-      executor = u.h, act_at = u.i, unique_key = u.j, state = u.k
-  FROM unnest($31::text[], $32::bigint[], $33::bigint[], $34::text[], $35::smallint[],
-              $36::timestamptz[], $37::text[], $38::timestamptz[], $39::text[], $40::json[])
-    AS u(a, c, d, e, f, g, h, i, j, k)
-  WHERE r.run_id = u.a::uuid AND EXISTS (SELECT FROM head)
-)
-SELECT count(*) FROM head"""
+  SET version = u.version, last_position = u.last_position, phase = u.phase,
+      priority = u.priority, ready_at = u.ready_at, executor = u.executor, act_at = u.act_at,
+      unique_key = u.unique_key, state = u.state
+  FROM unnest($7::perdure.run_to_store[]) AS u
+  WHERE r.run_id = u.run_id AND EXISTS (SELECT FROM head)
+"""
+
+_STORED = ")\nSELECT count(*) FROM head"
 """Nothing is stored when the head stands elsewhere than when it was loaded."""
 
 STORE_STREAMS = """
@@ -191,77 +192,62 @@ def log_columns(batch: Batch) -> tuple[list[Any], ...]:
     )
 
 
-def run_arrays(batch: Batch) -> list[list[Any]]:
-    """Give new and changed runs as columns; positions are shifted from the batch's to the log's."""
-    begun: list[tuple[Any, ...]] = []
-    changed: list[tuple[Any, ...]] = []
-    for run_id in batch.new_runs | batch.changed_runs:
-        run = batch.runs[run_id]
-        is_new = run_id in batch.new_runs
-        if not is_new and run_id not in batch.changed_runs:
-            continue
-        run = batch.placed(run)
-        c = run_columns(run, batch.now)
-        state = encode_run(run)
-        if is_new:
-            begun.append(
-                (
-                    run_id,
-                    run.tenant,
-                    run.version,
-                    run.created,
-                    run.position,
-                    c.phase,
-                    c.queue,
-                    c.lane,
-                    c.priority,
-                    c.ready_at,
-                    c.executor,
-                    c.act_at,
-                    c.unique_key,
-                    state,
-                )
-            )
-        else:
-            changed.append(
-                (
-                    run_id,
-                    run.version,
-                    run.position,
-                    c.phase,
-                    c.priority,
-                    c.ready_at,
-                    c.executor,
-                    c.act_at,
-                    c.unique_key,
-                    state,
-                )
-            )
-    return [*_columns(begun, 14), *_columns(changed, 10)]
-
-
-def event_arrays(events: Sequence[Event]) -> list[list[Any]]:
-    """Give events as columns."""
-    return [
-        [event.position for event in events],
-        [event.id for event in events],
-        [event.stream for event in events],
-        [event.version for event in events],
-        [event.type for event in events],
-        [event.tenant for event in events],
-        [event.actor for event in events],
-        [event.correlation_id for event in events],
-        [event.causation_id for event in events],
-        [event.data for event in events],
-        [event.sha256 for event in events],
-        [event.chain for event in events],
+def storing(batch: Batch, events: Sequence[Event]) -> tuple[str, list[list[Row]]]:
+    """Give the statement that stores events and runs, with its arguments after those of the head."""
+    stored = [
+        [_event_row(event) for event in events],
+        [_run_row(batch, run_id) for run_id in batch.new_runs],
     ]
+    changed = batch.changed_runs - batch.new_runs
+    if not changed:
+        return _STORE_NEW + _STORED, stored
+    stored.append([_run_row(batch, run_id) for run_id in changed])
+    return _STORE_NEW + _STORE_CHANGED + _STORED, stored
+
+
+def _event_row(event: Event) -> Row:
+    return (
+        event.position,
+        event.id,
+        event.stream,
+        event.version,
+        event.type,
+        event.tenant,
+        event.actor,
+        event.correlation_id,
+        event.causation_id,
+        event.data,
+        event.sha256,
+        event.chain,
+    )
+
+
+def _run_row(batch: Batch, run_id: str) -> Row:
+    """Give the row of a run; positions are shifted from the batch's to the log's."""
+    run = batch.placed(batch.runs[run_id])
+    columns = run_columns(run, batch.now)
+    return (
+        run_id,
+        run.tenant,
+        run.version,
+        run.created,
+        run.position,
+        columns.phase,
+        columns.queue,
+        columns.lane,
+        columns.priority,
+        columns.ready_at,
+        columns.executor,
+        columns.act_at,
+        columns.unique_key,
+        encode_run(run),
+    )
 
 
 def stream_arrays(batch: Batch) -> list[list[Any]]:
     """Give changed streams as columns; positions are shifted from the batch's to the log's."""
     base = batch.base
-    found: list[tuple[Any, ...]] = []
+    found: list[Row] = []
     for stream in sorted(batch.changed_streams):
         row = batch.streams[stream]
         first = row.first_position if row.first_position > 0 else -row.first_position + base
@@ -279,7 +265,7 @@ def stream_arrays(batch: Batch) -> list[list[Any]]:
     return _columns(found, 6)
 
 
-def _columns(table: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+def _columns(table: list[Row], width: int) -> list[list[Any]]:
     if not table:
         return [[] for _ in range(width)]
     return [list(column) for column in zip(*table, strict=True)]
