@@ -125,6 +125,7 @@ async def run(settings: Settings) -> None:
                     link.deliver(worker),
                     worker.reader.read(),
                     worker.ledger.fails(),
+                    write_back(spool),
                     voice.speak(),
                 )
             ]
@@ -150,6 +151,17 @@ def open_spool(settings: Settings) -> Spool:
             f"The spool {file} cannot be used ({error}): is the disk full or the file damaged?"
         )
         raise CannotStart(message) from error
+
+
+async def write_back(spool: Spool) -> None:
+    """Keep the spool's WAL short, for ever; what cannot be written now is tried with the next."""
+    while True:
+        await spool.grown.wait()
+        spool.grown.clear()
+        try:
+            await asyncio.to_thread(spool.write_back)
+        except sqlite3.Error as error:
+            log.warning("the spool cannot be written back", error=str(error))
 
 
 async def connect(nats: NatsConnection, worker: Worker) -> None:

@@ -5,8 +5,10 @@ waits for longer than a moment is also synced, so that a host that crashes while
 what has ended.
 """
 
+import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,10 @@ import msgspec
 from perdure_contract.wire import Attempt, Ended, Grant, Report, encode
 from perdure_executor.reported import Reported
 
+WRITE_BACK_COMMITS = 100
+"""After so many the WAL is written back to the main file: see `write_back`."""
+LONGEST_WAL_PAGES = 10_000
+"""Above, the commit that finds it so long does it: 40 MB."""
 BATCH_BYTES = 524288
 BATCH_REPORTS = 1000
 MAX_WAITING_BYTES = 4 << 30
@@ -66,8 +72,14 @@ class Spool:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL_PAGES}")
         self._db.executescript(_SCHEMA)
         self._wal = os.open(f"{path}-wal", os.O_RDONLY)
+        self._beside = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._writing_back = threading.Lock()
+        self.grown = asyncio.Event()
+        """Set when `write_back` is due."""
+        self._commits = 0
         self._depth = 0
         self._through = 0
         self._swept = 0
@@ -77,6 +89,8 @@ class Spool:
         """Write everything to the main file and close."""
         self._sweep()
         os.close(self._wal)
+        with self._writing_back:
+            self._beside.close()
         self._db.close()
 
     @property
@@ -101,6 +115,20 @@ class Spool:
         self._depth -= 1
         if self._depth == 0:
             self._db.execute("COMMIT")
+            self._commits += 1
+            if self._commits % WRITE_BACK_COMMITS == 0:
+                self.grown.set()
+
+    def write_back(self) -> None:
+        """Bring the WAL into the main file; may block, so call it beside the loop.
+
+        It has two fsyncs in it: left to a commit, they would hold up the start of an attempt.
+
+        Raises:
+            sqlite3.Error: when the disk is full; the WAL stays as it is then.
+        """
+        with self._writing_back:
+            self._beside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def sync(self) -> None:
         """Bring what was committed onto the disk; may block, so call it beside the loop."""
