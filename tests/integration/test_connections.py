@@ -5,9 +5,12 @@ import gc
 
 import asyncpg
 import pytest
+from nats.aio.msg import Msg
 
 from perdure_api.store.database import connect
-from tests.support.stack import Database
+from perdure_contract import subjects
+from perdure_runtime.nats_connection import NatsConnection
+from tests.support.stack import Database, NatsUrls
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -36,3 +39,23 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_closed(database: D
 
     await becomes(alone, what="no connection is left")
     await watching.close()
+
+
+async def test_a_connection_to_nats_does_not_hear_itself(nats: NatsUrls) -> None:
+    one = NatsConnection(nats.api, name="one")
+    other = NatsConnection(nats.api, name="other")
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def hear(message: Msg) -> None:
+        heard.put_nowait(message.data)
+
+    await one.connect(patience_seconds=5)
+    await other.connect(patience_seconds=5)
+    await one.client.subscribe(subjects.WAKE, cb=hear)
+    await one.client.publish(subjects.WAKE, b"mine")
+    await one.client.flush()
+    await other.client.publish(subjects.WAKE, b"another's")
+
+    assert await asyncio.wait_for(heard.get(), 10) == b"another's"
+    await one.close()
+    await other.close()

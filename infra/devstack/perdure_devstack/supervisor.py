@@ -25,7 +25,7 @@ from perdure_devstack.services import Services
 from perdure_devstack.settings import Settings
 from perdure_devstack.terminal import say
 
-LOOK_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.5
 """How often the notes of the children are read: the login link, the warden."""
 
 

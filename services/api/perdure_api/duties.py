@@ -32,8 +32,9 @@ from perdure_runtime.nats_connection import NatsConnection
 log = logs.get(__name__)
 
 DAY_SECONDS = 86400.0
-TELL_SECONDS = 0.002
-"""How long after a commit those hear of it who carry it on."""
+TELL_SECONDS = 0.01
+"""How long after a commit those hear of it who carry it on: a run that it starts is at work by then, and
+on an idle machine what it does is told together with its end."""
 
 
 class Core:
@@ -98,13 +99,16 @@ class Core:
 
     def _committed(self, _commit: Commit) -> None:
         """Tell of it a moment later: answers and grants go out first, and commits are told together."""
+        if not self._dispatcher.leads:
+            self._news.set()  # the replica that starts runs waits for it
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(TELL_SECONDS, self._told)
 
     def _told(self) -> None:
         self._telling = None
         self._tell()
-        self._news.set()
+        if self._dispatcher.leads:
+            self._news.set()
 
     def _tell(self) -> None:
         for listener in self._listeners:

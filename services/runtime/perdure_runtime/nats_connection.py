@@ -16,8 +16,8 @@ RECONNECT_SECONDS = 0.25
 class NatsConnection:
     """A connection that is kept: it connects in the background and reconnects for ever.
 
-    Publishing while away raises or is dropped, never buffered: what must not be lost has a spool or
-    the log behind it.
+    It does not hear what it says itself. Publishing while away raises or is dropped, never buffered:
+    what must not be lost has a spool or the log behind it.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class NatsConnection:
                     ping_interval=5,
                     max_outstanding_pings=2,
                     pending_size=0,
+                    no_echo=True,
                     error_cb=self._on_error,
                     disconnected_cb=self._on_disconnect,
                     reconnected_cb=self._on_reconnect,

@@ -83,6 +83,11 @@ class Dispatcher:
         self._clock = Loop("dispatcher", self.tick)
         self._sender = Loop("grants", self._send)
 
+    @property
+    def leads(self) -> bool:
+        """Whether it is this replica that starts runs."""
+        return self._writer.appender.joined_by is not None
+
     def wake(self) -> None:
         """Look now: something changed elsewhere."""
         self._clock.wake()

@@ -22,8 +22,8 @@ log = logs.get(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """How long to wait for a wake before looking at the log anyway."""
-SETTLE_SECONDS: Final = 0.05
-"""Pause after a batch that reached the end: many small commits are then folded as one."""
+SETTLE_SECONDS: Final = 0.02
+"""Pause before news is folded: many small commits are then folded as one."""
 BUSY_EVENTS: Final = 200
 """A batch of so many events shows that much is going on."""
 BUSY_SECONDS: Final = 0.25
@@ -105,11 +105,11 @@ class Projector:
                 self.stuck.pop(projection.name, None)
                 if self._moved is not None:
                     self._moved(projection.name, build.position)
-                if folded < LIVE_BATCH:
-                    await clock.pause(BUSY_SECONDS if folded >= BUSY_EVENTS else SETTLE_SECONDS)
-                continue
+                if folded == LIVE_BATCH:
+                    continue
             try:
                 async with asyncio.timeout(STUCK_SECONDS if build.error else LOOK_SECONDS):
                     await woken.wait()
+                await clock.pause(BUSY_SECONDS if folded >= BUSY_EVENTS else SETTLE_SECONDS)
             except TimeoutError:
                 pass
