@@ -102,18 +102,21 @@ async def test_far_behind_it_jumps_to_the_end(
 
 async def test_live_progress_and_output_come_over_nats(database: Database, nats: NatsUrls) -> None:
     connection = NatsConnection(nats.api, name="hub under test")
+    executor = NatsConnection(nats.executor, name="an executor")
     await connection.connect(patience_seconds=5)
+    await executor.connect(patience_seconds=5)
     async with living(database, connection) as (hub, writer):
         run = await request(writer)
         with hub.listen_to_run(run) as listener:
             await becomes(lambda: _hears(hub, run))
-            await connection.client.publish(subjects.progress("default", run), b'{"done":1}')
+            await executor.client.publish(subjects.progress("default", run), b'{"done":1}')
             assert await _live(listener) == Progressed(run, b'{"done":1}')
-            await connection.client.publish(subjects.live_log("default", run), b"lines")
+            await executor.client.publish(subjects.live_log("default", run), b"lines")
             assert await _live(listener) == Printed(run, b"lines")
-            await connection.client.publish(subjects.progress("default", "other"), b"{}")
+            await executor.client.publish(subjects.progress("default", "other"), b"{}")
         hub.wake()
         await becomes(lambda: _hears_nothing(hub))
+    await executor.close()
     await connection.close()
 
 
