@@ -7,7 +7,7 @@ as words to the warden. A killed process has therefore never said what it does n
 import asyncio
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from perdure_contract.wire import Attempt, Ended, Finding, Report
@@ -49,24 +49,37 @@ class Ledger:
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """Commit what is done inside, then do what was put off with `later`; may be nested."""
+        """Commit what is done inside, then do what was put off with `later`; may be nested.
+
+        When any of it fails, this process ends: what it does and what it remembers are no longer the
+        same, and its successor begins with what is remembered.
+        """
         try:
             with self.spool.together():
                 yield
+            if not self.spool.busy:
+                later, self._later = self._later, []
+                for act in later:
+                    act()
         except sqlite3.Error as error:
-            if not self._broken.done():
-                self._broken.set_exception(SpoolBroken(error))
-            raise SpoolBroken(error) from error
-        if not self.spool.busy:
-            later, self._later = self._later, []
-            for act in later:
-                act()
+            broken = SpoolBroken(error)
+            self._end_with(broken)
+            raise broken from error
+        except Exception as error:
+            self._end_with(error)
+            raise
+
+    def _end_with(self, error: Exception) -> None:
+        self._later.clear()
+        if not self._broken.done():
+            self._broken.set_exception(error)
 
     async def fails(self) -> None:
-        """Wait until the spool cannot be written: then this process must end, and begin anew.
+        """Wait until a round fails.
 
         Raises:
-            SpoolBroken: always, at last.
+            SpoolBroken: the spool cannot be written.
+            Exception: whatever else was raised in it.
         """
         await self._broken
 
@@ -103,10 +116,13 @@ class Ledger:
         self.holding.pop(carried.key, None)
         self._let_go(carried)
 
-    def lose(self, carried: Carried) -> None:
-        """Its processes are gone and nobody knows what came of it: the next session says so."""
-        self.spool.set_lost([*self.spool.lost(), carried.grant.attempt])
-        self.forget(carried)
+    def lose(self, lost: Sequence[Carried]) -> None:
+        """Their processes are gone and nobody knows what came of them: the next session says so."""
+        if not lost:
+            return
+        self.spool.set_lost([*self.spool.lost(), *(carried.grant.attempt for carried in lost)])
+        for carried in lost:
+            self.forget(carried)
         self.lost_some = True
         self.call_api.set()
 

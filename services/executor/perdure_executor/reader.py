@@ -102,4 +102,4 @@ class Reader:
             self._ledger.close(carried, ended)
             return
         log.info("attempt ended with the lease", run=attempt.run, attempt=attempt.number)
-        self._ledger.lose(carried)
+        self._ledger.lose([carried])

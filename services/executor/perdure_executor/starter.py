@@ -19,6 +19,9 @@ from perdure_executor.settings import Settings
 from perdure_executor.slots import Slots
 from perdure_executor.warden.lease import Lease, boottime
 from perdure_executor.warden.order import Order
+from perdure_runtime import logs
+
+log = logs.get(__name__)
 
 SHORTEST_TIMEOUT_SECONDS = 1.0
 """Of calls that share a trip, where nobody looks at the clock for some milliseconds."""
@@ -165,6 +168,10 @@ class Starter:
             self._refuse(carried, Failure(reason="rejected", message=str(error)))
         except OSError as error:
             words = f"The executor could not prepare it: {error.strerror or error}."
+            self._refuse(carried, Failure(reason="error", message=words))
+        except Exception as error:  # whatever it is, it is this run's: the others go on
+            log.exception("an order cannot be made", run=carried.grant.attempt.run)
+            words = f"The executor could not prepare it: {type(error).__name__}: {error}"
             self._refuse(carried, Failure(reason="error", message=words))
         return None
 

@@ -114,7 +114,7 @@ class Worker:
                     self.ledger.report_chunk(carried, chunk)
                 while (items := carried.take_items(boottime(), ending=True)) is not None:
                     self.ledger.report(carried, items)
-                self.ledger.lose(carried)
+            self.ledger.lose(lost)
         self.starter.custody = custody
         self.starter.fill()
 
