@@ -37,7 +37,9 @@ async def test_what_was_put_off_and_fails_ends_the_agent_for_its_successor_to_go
     with pytest.raises(OSError, match="out of descriptors"):
         await ledger.fails()
     ledger.spool.close()
-    assert Spool(tmp_path).note("told") == "yes"
+    successor = Spool(tmp_path)
+    assert successor.note("told") == "yes"
+    successor.close()
 
 
 async def test_nothing_is_said_of_a_round_that_failed_and_the_agent_ends(tmp_path: Path) -> None:
@@ -52,3 +54,4 @@ async def test_nothing_is_said_of_a_round_that_failed_and_the_agent_ends(tmp_pat
     assert ledger.spool.note("told") is None
     with pytest.raises(ValueError, match="in the middle"):
         await ledger.fails()
+    ledger.spool.close()

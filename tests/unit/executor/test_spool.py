@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from perdure_executor.spool import WRITE_BACK_COMMITS, Spool
@@ -12,7 +13,7 @@ def in_the_main_file(directory: Path) -> str | None:
     copy = directory / "copy"
     copy.mkdir(exist_ok=True)
     shutil.copy(directory / "spool.sqlite", copy)
-    with sqlite3.connect(copy / "spool.sqlite") as db:
+    with closing(sqlite3.connect(copy / "spool.sqlite")) as db:
         try:
             row = db.execute("SELECT value FROM notes WHERE name = 'last'").fetchone()
         except sqlite3.OperationalError:  # not even the table

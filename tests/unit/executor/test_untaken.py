@@ -1,5 +1,6 @@
 """What the warden keeps until the agent has taken it, on a disk that is full for a while."""
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -51,12 +52,13 @@ def test_a_long_journal_that_cannot_be_written_anew_is_tried_again_and_leaves_no
         untaken.write()
     untaken.taken("a.1")
     untaken.over("c.1", b"last")
+    gc.collect()  # files that other tests have left open are closed now, not meanwhile
     files = len(list(FILES.iterdir()))
     with files_of_at_most(1000):
         for _ in range(3):
             untaken.write()
             assert untaken.unwritten
-    assert len(list(FILES.iterdir())) == files
+    assert len(list(FILES.iterdir())) <= files
     untaken.write()
 
     assert list(Untaken(spool).records) == ["b.1", "c.1"]
