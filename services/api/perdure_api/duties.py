@@ -107,8 +107,7 @@ class Core:
     def _told(self) -> None:
         self._telling = None
         self._tell()
-        if self._dispatcher.leads:
-            self._news.set()
+        self._news.set()
 
     def _tell(self) -> None:
         for listener in self._listeners:
