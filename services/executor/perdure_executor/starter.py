@@ -171,7 +171,7 @@ class Starter:
             self._refuse(carried, Failure(reason="error", message=words))
         except Exception as error:  # whatever it is, it is this run's: the others go on
             log.exception("an order cannot be made", run=carried.grant.attempt.run)
-            words = f"The executor could not prepare it: {type(error).__name__}: {error}"
+            words = f"The executor could not prepare it: {type(error).__name__}, see its log."
             self._refuse(carried, Failure(reason="error", message=words))
         return None
 
